@@ -1,0 +1,134 @@
+"""Exercises: the decorator that checks an answer at once, and the list of all of them.
+
+    @exercise("mlp.relu")
+    def relu(z): ...
+
+A right answer stays; in place of a missing or wrong one the course's own answer is bound, so that
+the rest of the notebook runs. With COURSE_STRICT=1, and under nbgrader, nothing is replaced and a
+missing or wrong answer raises ExerciseError.
+"""
+
+import difflib
+import functools
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from course import progress, results
+from course.exercises.engine import Exercise, run_check
+from course.exercises.verdict import CheckResult
+
+__all__ = ["CheckResult", "Entry", "ExerciseError", "catalog", "check", "exercise"]
+
+HELPERS = {"compare", "engine", "guard", "source", "verdict"}
+
+
+class ExerciseError(AssertionError):
+    """A missing or wrong answer, in strict mode."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One exercise as listed: difficulty from 1 to 3, reference is the function or class itself."""
+
+    name: str
+    lesson: str
+    title: str
+    minutes: int
+    difficulty: int
+    reference: Any
+
+
+def exercise(name: str, seed: int | None = None) -> Callable[[Any], Any]:
+    """Decorator: check the function or class below at once and show the verdict.
+
+    seed: the one that an earlier verdict showed, to repeat its inputs.
+
+    Raises:
+        ValueError: there is no exercise of this name.
+        ExerciseError: in strict mode, the answer is missing or wrong.
+    """
+    found = _find(name)
+
+    def decorate(candidate: Any) -> Any:
+        result = run_check(found, candidate, seed)
+        if result.status != "not started":
+            progress.record(name, result.passed)
+        if _strict() and not result.passed:
+            raise ExerciseError(str(result))
+        results.note_answer(name, own=result.passed)
+        _show(_with_progress(result))
+        return candidate if result.passed else found.reference
+
+    return decorate
+
+
+def check(name: str, candidate: Any, seed: int | None = None) -> CheckResult:
+    """Check any object as the answer to an exercise; nothing is shown, bound or recorded.
+
+    Raises:
+        ValueError: there is no exercise of this name.
+    """
+    return run_check(_find(name), candidate, seed)
+
+
+def catalog() -> list[Entry]:
+    """Every exercise of the course, in the order of the lessons."""
+    entries = []
+    for module in pkgutil.iter_modules(__path__):
+        if module.name not in HELPERS:
+            loaded = _module(module.name)
+            entries += [
+                Entry(e.name, loaded.LESSON, e.title, e.minutes, e.difficulty, e.reference)
+                for e in loaded.EXERCISES
+            ]
+    return sorted(entries, key=lambda entry: entry.lesson)
+
+
+@functools.cache
+def _module(name: str) -> Any:
+    return importlib.import_module(f"course.exercises.{name}")
+
+
+def _find(name: str) -> Exercise:
+    stem = name.partition(".")[0]
+    modules = {module.name for module in pkgutil.iter_modules(__path__)} - HELPERS
+    if stem in modules:
+        for found in _module(stem).EXERCISES:
+            if found.name == name:
+                return found
+    known = [entry.name for entry in catalog()]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the first one is {known[0]!r}."
+    raise ValueError(f"There is no exercise {name!r}; {hint}")
+
+
+def _strict() -> bool:
+    graded = bool(os.environ.get("NBGRADER_EXECUTION"))
+    return graded or os.environ.get("COURSE_STRICT", "") not in ("", "0")
+
+
+def _with_progress(result: CheckResult) -> CheckResult:
+    """Add how much of the lesson is done."""
+    from dataclasses import replace
+
+    module = _module(result.name.partition(".")[0])
+    names = [entry.name for entry in module.EXERCISES]
+    done = progress.passed() | ({result.name} if result.passed else set())
+    count = sum(name in done for name in names)
+    text = f"Lesson {module.LESSON[:2]}: {count} of {len(names)} exercises done."
+    return replace(result, progress=text if result.passed else "")
+
+
+def _show(result: CheckResult) -> None:
+    """As HTML in a notebook, as plain text elsewhere."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        from IPython.display import display
+
+        display(result)
+    else:
+        print(result)
