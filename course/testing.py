@@ -1,0 +1,21 @@
+"""`course test`: everything that CI runs, as one pytest run."""
+
+import os
+import subprocess
+import sys
+
+from course.environment import Problem, checkout
+
+
+def test(arguments: list[str]) -> int:
+    """Run pytest over tests/ of the checkout (the style checks are tests too); its exit status.
+
+    `arguments` go to pytest after our own. Tests of one file stay together in one process,
+    because nbval runs a notebook's cells, one test each, in one kernel.
+    """
+    root = checkout()
+    if not (root / "tests").is_dir():
+        raise Problem(f"There are no tests in {root}: run `course test` in a clone of the course.")
+    workers = min(os.cpu_count() or 1, 4)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile"]
+    return subprocess.call([*command, *arguments], cwd=root)
