@@ -1,13 +1,28 @@
-"""Data sets: the embedded sample, the verified download, the offline bundle."""
+"""Data sets: the embedded sample, the verified download, the offline bundle.
+
+One function per data set.  The arrays are the same whatever source they came from; what the
+sources are is in course.sources.
+"""
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-SAMPLES = Path(__file__).parent / "samples"
+from course import bundles, hardware, sources
+from course.downloads import DataError
+from course.sources import MNIST, Arrays, Recipe
+
+SETS: Mapping[str, Recipe] = {MNIST.name: MNIST}
+SOURCES = {
+    "bundle": "the offline bundle",
+    "cache": "the cache of earlier downloads",
+    "download": "a verified download",
+    "sample": "the sample that comes with the course",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +33,7 @@ class Images:
         name: The data set, such as "mnist".
         source: Where it was read from: "sample", "bundle", "cache" or "download".
         variant: What it holds, the key under which expected bands are kept: "sample", "full", or
-            "validation", where the last tenth of the training images stands in for the test images.
+            "validation", where a tenth of the training images stands in for the test images.
         x_train, x_test: Images, uint8 [n, 28, 28], 0 (background) to 255.
         y_train, y_test: Labels, uint8 [n], places in `classes`.
         classes: The name of each class.
@@ -35,23 +50,219 @@ class Images:
 
 
 def mnist(quiet: bool = False) -> Images:
-    """Handwritten digits: grey images of 28 x 28 pixels in ten classes."""
-    with np.load(SAMPLES / "mnist.npz", allow_pickle=False) as file:
-        arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}
-        classes = tuple(str(name) for name in file["classes"])
-    images = Images("mnist", "sample", "sample", **arrays, classes=classes)
+    """Handwritten digits: grey images of 28 x 28 pixels in ten classes.
+
+    Profile "smoke" always takes the embedded sample.  Others take the bundle in `COURSE_DATA`,
+    else what was downloaded before, else (profile "gpu" only) a download, else the sample.
+
+    Args:
+        quiet: Leave out the line that says what was loaded; faults are told all the same.
+    """
+    return load(MNIST, quiet)
+
+
+def load(recipe: Recipe, quiet: bool = False) -> Images:
+    """The data set of a recipe from the best source that this profile may use.
+
+    Raises:
+        DataError: Even the embedded sample is missing or damaged.
+    """
+    smoke = hardware.profile() == "smoke"
+    source, arrays, faults = ("sample", None, []) if smoke else _best_source(recipe)
+    if arrays is None:
+        arrays = sources.from_sample(recipe)
+    for fault in faults:
+        print(f"{recipe.title}: {fault}. Used instead: {SOURCES[source]}.")
+    images = _as_images(recipe, source, arrays)
     if not quiet:
-        print(
-            f"MNIST: {len(images.x_train):,} training and {len(images.x_test):,} test images"
-            " from the sample that comes with the course; all 70,000: course data fetch mnist"
-        )
-    _record({"kind": "data", "name": "mnist", "source": "sample", "variant": "sample"})
+        print(_summary(recipe, images, smoke))
+    _record(images)
     return images
 
 
-def _record(entry: dict[str, str]) -> None:
-    """Append an entry to the file named by `COURSE_RECORD`, where there is one."""
-    path = os.environ.get("COURSE_RECORD")
-    if path:
+def _best_source(recipe: Recipe) -> tuple[str, Arrays | None, list[str]]:
+    """The source to use, its arrays (None: the sample), and what was wrong with better ones."""
+    faults = []
+    try:
+        arrays = sources.from_bundle(recipe)
+        if arrays is not None:
+            return "bundle", arrays, faults
+    except DataError as error:
+        faults.append(f"the bundle in COURSE_DATA cannot be used: {error}")
+    try:
+        arrays = sources.from_cache(recipe)
+        if arrays is not None:
+            return "cache", arrays, faults
+    except DataError as error:
+        faults.append(str(error))
+    if hardware.profile() == "gpu":
+        print(f"{recipe.title}: downloading {recipe.megabytes:.1f} MB, this once")
+        try:
+            return "download", sources.from_download(recipe), faults
+        except DataError as error:
+            faults.append(str(error))
+    return "sample", None, faults
+
+
+def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
+    if source == "sample":
+        variant = "sample"
+    elif "x_test" in arrays and sources.is_official(recipe, arrays):
+        variant = "full"
+    else:
+        variant = "validation"
+    if "x_test" not in arrays:
+        cut = len(arrays["y_train"]) - len(arrays["y_train"]) // 10
+        arrays = {
+            "x_train": arrays["x_train"][:cut],
+            "y_train": arrays["y_train"][:cut],
+            "x_test": arrays["x_train"][cut:],
+            "y_test": arrays["y_train"][cut:],
+        }
+    parts = {key: arrays[key] for key in bundles.ARRAYS}
+    return Images(recipe.name, source, variant, **parts, classes=recipe.classes)
+
+
+def _summary(recipe: Recipe, images: Images, smoke: bool) -> str:
+    line = (
+        f"{recipe.title}: {len(images.y_train):,} training and {len(images.y_test):,} test images"
+        f" from {SOURCES[images.source]}"
+    )
+    if images.variant == "validation":
+        return f"{line} (validation: part of the training images stands in for the test images)"
+    if images.source == "sample" and not smoke:
+        return f"{line}; all {sum(recipe.examples):,}: course data fetch {recipe.name}"
+    return line
+
+
+def _record(images: Images) -> None:
+    """Append what was loaded to the file named by `COURSE_RECORD`, where there is one."""
+    if path := os.environ.get("COURSE_RECORD"):
+        entry = {
+            "kind": "data",
+            "name": images.name,
+            "source": images.source,
+            "variant": images.variant,
+        }
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def list_sets(sets: Mapping[str, Recipe] = SETS) -> int:
+    """Print a table of the data sets: how large, and where this machine has them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("data set", "examples", "here now", "download", "licence")
+    for recipe in sets.values():
+        table.add_row(
+            recipe.name,
+            f"{sum(recipe.examples):,}",
+            ", ".join(_places(recipe)),
+            f"{recipe.megabytes:.1f} MB",
+            recipe.licence,
+        )
+    Console().print(table)
+    return 0
+
+
+def fetch(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
+    """Download data sets into the cache; no names means all.  Exit status 1 where one failed."""
+    recipes = _chosen(names, sets)
+    fetched = [_fetched(recipe) for recipe in recipes]
+    return 1 if not fetched or None in fetched else 0
+
+
+def bundle(folder: Path, names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
+    """Write an offline bundle for `COURSE_DATA`; no names means all data sets."""
+    recipes = _chosen(names, sets)
+    for recipe in recipes:
+        arrays = _fetched(recipe)
+        if arrays is None:
+            return 1
+        try:
+            path = bundles.write(folder, recipe.name, arrays, _facts(recipe, arrays))
+        except DataError as error:
+            print(f"{recipe.title}: {error}.")
+            return 1
+        print(f"{recipe.title}: {sum(recipe.examples):,} images in {path}")
+    if recipes:
+        print(f"To use this bundle, set COURSE_DATA to {folder.resolve()}")
+    return 0 if recipes else 1
+
+
+def verify(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
+    """Hash every copy on this machine again; exit status 1 where one is damaged."""
+    recipes = _chosen(names, sets)
+    sound = True
+    for recipe in recipes:
+        for place, read in (
+            ("sample", sources.from_sample),
+            ("cache", sources.from_cache),
+            ("bundle", sources.from_bundle),
+        ):
+            try:
+                found = read(recipe) is not None
+                print(f"{recipe.title}, {place}: {'as it should be' if found else 'none here'}")
+            except DataError as error:
+                sound = False
+                print(f"{recipe.title}, {place}: NOT as it should be: {error}.")
+    return 0 if recipes and sound else 1
+
+
+def _chosen(names: list[str], sets: Mapping[str, Recipe]) -> list[Recipe]:
+    """The recipes of these names, or of all where there are none; empty after a wrong name."""
+    for name in names:
+        if name not in sets:
+            print(f"There is no data set {name!r}; choose from: {', '.join(sets)}.")
+            return []
+    return [sets[name] for name in names or sets]
+
+
+def _fetched(recipe: Recipe) -> Arrays | None:
+    """The official arrays, downloaded unless they are in the cache; None where that failed."""
+    try:
+        arrays = sources.from_cache(recipe)
+    except DataError:
+        arrays = None
+        print(f"{recipe.title}: a file in {recipe.cache} is damaged and will be replaced")
+    if arrays is not None:
+        print(f"{recipe.title}: already in {recipe.cache}")
+        return arrays
+    print(f"{recipe.title}: downloading {recipe.megabytes:.1f} MB to {recipe.cache}")
+    try:
+        arrays = sources.from_download(recipe)
+    except DataError as error:
+        print(
+            f"{recipe.title}: {error}. Lessons go on with the sample; for the rest try again later,"
+            " or set COURSE_MIRROR or COURSE_DATA as your instructor says."
+        )
+        return None
+    print(f"{recipe.title}: {sum(recipe.examples):,} images, verified")
+    return arrays
+
+
+def _facts(recipe: Recipe, arrays: Arrays) -> dict[str, object]:
+    """What a bundle's manifest says about a data set, apart from its file."""
+    return {
+        "examples": {split: len(arrays[f"y_{split}"]) for split in ("train", "test")},
+        "classes": list(recipe.classes),
+        "licence": recipe.licence,
+        "source": recipe.alternatives[0][0].addresses[0],
+    }
+
+
+def _places(recipe: Recipe) -> list[str]:
+    """Where this machine seems to have the data set, without hashing anything."""
+    places = ["sample"]
+    for files in recipe.alternatives:
+        if all((recipe.cache / file.name).is_file() for file in files):
+            places.append("cache")
+            break
+    if folder := os.environ.get("COURSE_DATA"):
+        try:
+            if recipe.name in bundles.read_manifest(Path(folder)):
+                places.append("bundle")
+        except DataError:
+            places.append("bundle (unreadable: see course data verify)")
+    return places

