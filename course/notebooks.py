@@ -1,0 +1,259 @@
+"""Build notebooks/ and solutions/ from lessons/: `course build`.
+
+A notebook is its lesson with stubs and without outputs. A solution is the same with the
+references' own source text in place of the stubs, executed.
+"""
+
+import copy
+import json
+import os
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from rich.progress import Progress
+
+from course.execution import execute
+from course.lesson_checks import find_problems, output_problems
+from course.lesson_notebook import (
+    as_text,
+    assemble,
+    is_executed,
+    right_answers,
+    student_notebook,
+    take_outputs,
+    unexecuted_solution,
+)
+from course.lesson_opening import opening_texts
+from course.lesson_source import Lesson, LessonError, Problem, read_lesson
+
+STUBS = Path("course", "exercises", "stubs.json")
+
+
+def build(
+    root: Path,
+    check: bool,
+    only: list[str],
+    force: bool = False,
+    entries: Sequence[Any] | None = None,
+) -> int:
+    """Bring notebooks/, solutions/ and stubs.json in line with lessons/.
+
+    Args:
+        root: the repository.
+        check: write nothing and execute nothing; only say what differs.
+        only: lessons by number or name; none means all.
+        force: execute solutions also where their code has not changed.
+        entries: the exercises; the course's own catalog where none are given.
+
+    Returns:
+        The exit status: 1 where something was refused, failed or (with `check`) differs.
+    """
+    entries = _catalog() if entries is None else entries
+    lessons, problems = _read_lessons(root)
+    chosen = [lesson for lesson in lessons if not only or _named(lesson, only)]
+    if not chosen and not problems:
+        print(f"lessons/ has no lesson named {' or '.join(only)}.", file=sys.stderr)
+        return 1
+    places = {_place(lesson) for lesson in chosen}
+    for problem in find_problems(root, lessons, entries):
+        if not only or problem.path in places:
+            problems.append(problem)
+    if check:
+        faulty = {problem.path for problem in problems}
+        for lesson in chosen:
+            if _place(lesson) not in faulty:
+                problems += _differences(root, lesson, entries)
+        problems += _differences_beside(root, lessons)
+    elif not problems:
+        _write(root / STUBS, _stubs_text(lessons))
+        for path in _orphans(root):
+            path.unlink()
+            print(f"{path.relative_to(root).as_posix()}: removed, it has no lesson")
+        for lesson in chosen:
+            problems += _build_lesson(root, lesson, entries, force)
+    for problem in sorted(set(problems)):
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def mixture(
+    lesson: str | Path,
+    solved: Callable[[int], bool],
+    wrong: Mapping[str, str] | None = None,
+    entries: Sequence[Any] | None = None,
+) -> NotebookNode:
+    """The lesson's notebook with some exercises answered, as a student half-way has it.
+
+    Args:
+        lesson: the lesson's name such as "01_mlp", or the path of its source.
+        solved: whether the reference answers the exercise with this number, from 1.
+        wrong: source text, by exercise, that replaces the stub where it is not solved.
+        entries: the exercises; the course's own catalog where none are given.
+    """
+    if isinstance(lesson, str):
+        lesson = Path(__file__).resolve().parents[1] / "lessons" / f"{lesson}.py"
+    source = read_lesson(lesson)
+    entries = _catalog() if entries is None else entries
+    answers = {name: textwrap.dedent(text).strip("\n") for name, text in (wrong or {}).items()}
+    right = right_answers(source, entries)
+    for number, (_, stub) in enumerate(source.exercises(), start=1):
+        if solved(number):
+            answers[stub.name] = right[stub.name]
+    return assemble(source, answers, opening_texts(lesson.parents[1], source.name, entries))
+
+
+def _catalog() -> Sequence[Any]:
+    from course.exercises import catalog
+
+    return catalog()
+
+
+def _read_lessons(root: Path) -> tuple[list[Lesson], list[Problem]]:
+    lessons, problems = [], []
+    for path in sorted((root / "lessons").glob("*.py")):
+        try:
+            lessons.append(read_lesson(path))
+        except LessonError as error:
+            problems.append(error.problem)
+    return lessons, problems
+
+
+def _named(lesson: Lesson, only: list[str]) -> bool:
+    return lesson.name in only or lesson.name.split("_")[0] in only
+
+
+def _place(lesson: Lesson) -> str:
+    return f"lessons/{lesson.path.name}"
+
+
+def _build_lesson(root: Path, lesson: Lesson, entries: Sequence[Any], force: bool) -> list[Problem]:
+    """Write the lesson's notebook and, unless its execution has a problem, its solution."""
+    _write(
+        root / "notebooks" / f"{lesson.name}.ipynb",
+        as_text(student_notebook(root, lesson, entries)),
+    )
+    path = root / "solutions" / f"{lesson.name}.ipynb"
+    solution = unexecuted_solution(root, lesson, entries)
+    executed = _stored(path)
+    if force or executed is None or not is_executed(executed, solution):
+        executed = copy.deepcopy(solution)
+        problems = _execute(lesson, executed)
+        if problems:
+            return problems
+    take_outputs(executed, solution)
+    problems = output_problems(lesson, solution)
+    if not problems:
+        _write(path, as_text(solution))
+    return problems
+
+
+def _execute(lesson: Lesson, solution: NotebookNode) -> list[Problem]:
+    print(f"{lesson.name}: executing the solution")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Progress(transient=True, disable=not sys.stdout.isatty()) as progress,
+    ):
+        task = progress.add_task(lesson.name, total=None)
+        result = execute(
+            solution,
+            _new_folder(folder, "work"),
+            {
+                "COURSE_PROFILE": "cpu",
+                "COURSE_SEED": "0",
+                "COURSE_CACHE": str(_new_folder(folder, "cache")),
+                "COURSE_HOME": str(_new_folder(folder, "home")),
+                "COURSE_DATA": "",
+                "COURSE_RECORD": "",
+                "COURSE_STRICT": "",
+            },
+            on_cell=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if result.error is None:
+        print(f"{lesson.name}: executed in {result.seconds:.0f} s")
+        return []
+    codes = [cell for cell in lesson.cells if cell.kind == "code"]
+    failed = codes[int(progress.tasks[task].completed)]
+    return [Problem(_place(lesson), failed.line, f"the solution fails: {result.error}")]
+
+
+def _new_folder(parent: str, name: str) -> Path:
+    folder = Path(parent, name)
+    folder.mkdir()
+    return folder
+
+
+def _differences(root: Path, lesson: Lesson, entries: Sequence[Any]) -> list[Problem]:
+    """What `course build` would change for this lesson."""
+    name = f"{lesson.name}.ipynb"
+    solution = unexecuted_solution(root, lesson, entries)
+    stored = _stored(root / "solutions" / name)
+    problems = []
+    if _read_text(root / "notebooks" / name) != as_text(student_notebook(root, lesson, entries)):
+        problems.append(_differs(f"notebooks/{name}", lesson))
+    if stored is None or not is_executed(stored, solution):
+        problems.append(_differs(f"solutions/{name}", lesson))
+        return problems
+    problems += output_problems(lesson, stored)
+    take_outputs(stored, solution)
+    if stored != solution:
+        problems.append(_differs(f"solutions/{name}", lesson))
+    return problems
+
+
+def _differs(place: str, lesson: Lesson) -> Problem:
+    sentence = f"is not what {_place(lesson)} gives; run `course build {lesson.name}`"
+    return Problem(place, 1, sentence)
+
+
+def _differences_beside(root: Path, lessons: Sequence[Lesson]) -> list[Problem]:
+    """What `course build` would change beside the lessons' own notebooks."""
+    problems = [
+        Problem(path.relative_to(root).as_posix(), 1, "has no lesson; run `course build`")
+        for path in _orphans(root)
+    ]
+    if _read_text(root / STUBS) != _stubs_text(lessons):
+        sentence = "is not what the lessons give; run `course build`"
+        problems.append(Problem(STUBS.as_posix(), 1, sentence))
+    return problems
+
+
+def _orphans(root: Path) -> list[Path]:
+    return [
+        path
+        for folder in ("notebooks", "solutions")
+        for path in sorted((root / folder).glob("*.ipynb"))
+        if not (root / "lessons" / f"{path.stem}.py").exists()
+    ]
+
+
+def _stubs_text(lessons: Sequence[Lesson]) -> str:
+    stubs = {stub.name: stub.source for lesson in lessons for _, stub in lesson.exercises()}
+    return json.dumps(stubs, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _stored(path: Path) -> NotebookNode | None:
+    """The notebook at `path`, or None where it is missing or spoilt, as by a merge."""
+    try:
+        return nbformat.reads(_read_text(path), as_version=4)
+    except (ValueError, nbformat.ValidationError):
+        return None
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file whole or not at all; leave it alone where it has this text already."""
+    if _read_text(path) == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    unfinished.replace(path)
