@@ -136,7 +136,13 @@ def report(name: str, value: float, data: DataSet | None = None) -> None:
 
 def expected() -> dict[str, dict]:
     """expected.toml: the bands under "figures", the budgets under "lessons"."""
-    return tomllib.loads(EXPECTED.read_text(encoding="utf-8"))
+    tables = tomllib.loads(EXPECTED.read_text(encoding="utf-8"))
+    return {"figures": {}, "lessons": {}} | tables
+
+
+def budget(lesson: str, profile: str) -> dict:
+    """What the lesson is known to need: seconds, peak_memory_mb, download_mb; {} if unknown."""
+    return expected()["lessons"].get(lesson, {}).get(profile, {})
 
 
 def band_of(values: list[float], count: int | None = None) -> tuple[float, float]:
