@@ -42,8 +42,10 @@ def find_problems(root: Path, lessons: Sequence[Lesson], entries: Sequence[Any])
 def output_problems(lesson: Lesson, solution: NotebookNode) -> list[Problem]:
     """What must not be in an executed solution: errors, stderr, pictures without words."""
     problems = []
-    for cell, executed in zip(lesson.cells, solution.cells, strict=True):
-        for output in executed.get("outputs", []):
+    codes = [cell for cell in lesson.cells if cell.kind == "code"]
+    executed = [cell for cell in solution.cells if cell.cell_type == "code"]
+    for cell, done in zip(codes, executed, strict=True):
+        for output in done.outputs:
             sentence = _output_fault(output)
             if sentence is not None:
                 problems.append(Problem(f"lessons/{lesson.path.name}", cell.line, sentence))

@@ -88,8 +88,8 @@ def _markdown_pages(root: Path, ignored: list[str]) -> dict[str, Page]:
 
 def _ignored_names(root: Path) -> list[str]:
     path = root / ".gitignore"
-    lines = path.read_text(encoding="utf-8").split() if path.exists() else []
-    return [".git", *(line.strip("/") for line in lines)]
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [".git", *(line.strip().strip("/") for line in lines if line[:1] not in ("#", "!", ""))]
 
 
 def _is_ignored(name: str, ignored: list[str]) -> bool:

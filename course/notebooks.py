@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from course.execution import execute
 from course.lesson_checks import find_problems, output_problems
@@ -33,6 +33,13 @@ from course.lesson_opening import opening_texts
 from course.lesson_source import Lesson, LessonError, Problem, read_lesson
 
 STUBS = Path("course", "exercises", "stubs.json")
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("cells"),
+    TimeElapsedColumn(),
+)
 
 
 def build(
@@ -56,29 +63,28 @@ def build(
     """
     entries = _catalog() if entries is None else entries
     lessons, problems = _read_lessons(root)
-    chosen = [lesson for lesson in lessons if not only or _named(lesson, only)]
-    if not chosen and not problems:
-        print(f"lessons/ has no lesson named {' or '.join(only)}.", file=sys.stderr)
+    unknown = [word for word in only if not any(_is_named(lesson, word) for lesson in lessons)]
+    if unknown and not problems:
+        names = ", ".join(lesson.name for lesson in lessons)
+        print(f"There is no lesson {unknown[0]!r}; lessons/ has {names}.", file=sys.stderr)
         return 1
+    chosen = [
+        lesson for lesson in lessons if not only or any(_is_named(lesson, word) for word in only)
+    ]
     places = {_place(lesson) for lesson in chosen}
     for problem in find_problems(root, lessons, entries):
         if not only or problem.path in places:
             problems.append(problem)
     if check:
         faulty = {problem.path for problem in problems}
-        for lesson in chosen:
-            if _place(lesson) not in faulty:
-                problems += _differences(root, lesson, entries)
-        problems += _differences_beside(root, lessons)
+        sound = [lesson for lesson in chosen if _place(lesson) not in faulty]
+        problems += _differences(root, lessons, sound, entries)
     elif not problems:
-        _write(root / STUBS, _stubs_text(lessons))
-        for path in _orphans(root):
-            path.unlink()
-            print(f"{path.relative_to(root).as_posix()}: removed, it has no lesson")
-        for lesson in chosen:
-            problems += _build_lesson(root, lesson, entries, force)
+        problems += _write_all(root, lessons, chosen, entries, force)
     for problem in sorted(set(problems)):
         print(problem, file=sys.stderr)
+    if not problems:
+        print("notebooks/ and solutions/ are up to date.")
     return 1 if problems else 0
 
 
@@ -124,15 +130,29 @@ def _read_lessons(root: Path) -> tuple[list[Lesson], list[Problem]]:
     return lessons, problems
 
 
-def _named(lesson: Lesson, only: list[str]) -> bool:
-    return lesson.name in only or lesson.name.split("_")[0] in only
+def _is_named(lesson: Lesson, word: str) -> bool:
+    return word in (lesson.name, lesson.name.split("_")[0])
 
 
 def _place(lesson: Lesson) -> str:
     return f"lessons/{lesson.path.name}"
 
 
-def _build_lesson(root: Path, lesson: Lesson, entries: Sequence[Any], force: bool) -> list[Problem]:
+def _write_all(
+    root: Path, lessons: list[Lesson], chosen: list[Lesson], entries: Sequence[Any], force: bool
+) -> list[Problem]:
+    # The kernels that execute the solutions read the stubs, so these come first.
+    _write(root / STUBS, _stubs_text(lessons))
+    for path in _orphans(root):
+        path.unlink()
+        print(f"{path.relative_to(root).as_posix()}: removed, it has no lesson")
+    problems = []
+    for lesson in chosen:
+        problems += _write_lesson(root, lesson, entries, force)
+    return problems
+
+
+def _write_lesson(root: Path, lesson: Lesson, entries: Sequence[Any], force: bool) -> list[Problem]:
     """Write the lesson's notebook and, unless its execution has a problem, its solution."""
     _write(
         root / "notebooks" / f"{lesson.name}.ipynb",
@@ -157,7 +177,7 @@ def _execute(lesson: Lesson, solution: NotebookNode) -> list[Problem]:
     print(f"{lesson.name}: executing the solution")
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        Progress(transient=True, disable=not sys.stdout.isatty()) as progress,
+        Progress(*COLUMNS, transient=True, disable=not sys.stdout.isatty()) as progress,
     ):
         task = progress.add_task(lesson.name, total=None)
         result = execute(
@@ -188,31 +208,10 @@ def _new_folder(parent: str, name: str) -> Path:
     return folder
 
 
-def _differences(root: Path, lesson: Lesson, entries: Sequence[Any]) -> list[Problem]:
-    """What `course build` would change for this lesson."""
-    name = f"{lesson.name}.ipynb"
-    solution = unexecuted_solution(root, lesson, entries)
-    stored = _stored(root / "solutions" / name)
-    problems = []
-    if _read_text(root / "notebooks" / name) != as_text(student_notebook(root, lesson, entries)):
-        problems.append(_differs(f"notebooks/{name}", lesson))
-    if stored is None or not is_executed(stored, solution):
-        problems.append(_differs(f"solutions/{name}", lesson))
-        return problems
-    problems += output_problems(lesson, stored)
-    take_outputs(stored, solution)
-    if stored != solution:
-        problems.append(_differs(f"solutions/{name}", lesson))
-    return problems
-
-
-def _differs(place: str, lesson: Lesson) -> Problem:
-    sentence = f"is not what {_place(lesson)} gives; run `course build {lesson.name}`"
-    return Problem(place, 1, sentence)
-
-
-def _differences_beside(root: Path, lessons: Sequence[Lesson]) -> list[Problem]:
-    """What `course build` would change beside the lessons' own notebooks."""
+def _differences(
+    root: Path, lessons: list[Lesson], chosen: list[Lesson], entries: Sequence[Any]
+) -> list[Problem]:
+    """What `course build` would change."""
     problems = [
         Problem(path.relative_to(root).as_posix(), 1, "has no lesson; run `course build`")
         for path in _orphans(root)
@@ -220,6 +219,24 @@ def _differences_beside(root: Path, lessons: Sequence[Lesson]) -> list[Problem]:
     if _read_text(root / STUBS) != _stubs_text(lessons):
         sentence = "is not what the lessons give; run `course build`"
         problems.append(Problem(STUBS.as_posix(), 1, sentence))
+    for lesson in chosen:
+        problems += _lesson_differences(root, lesson, entries)
+    return problems
+
+
+def _lesson_differences(root: Path, lesson: Lesson, entries: Sequence[Any]) -> list[Problem]:
+    name = f"{lesson.name}.ipynb"
+    sentence = f"is not what {_place(lesson)} gives; run `course build {lesson.name}`"
+    problems = []
+    if _read_text(root / "notebooks" / name) != as_text(student_notebook(root, lesson, entries)):
+        problems.append(Problem(f"notebooks/{name}", 1, sentence))
+    solution = unexecuted_solution(root, lesson, entries)
+    stored = _stored(root / "solutions" / name)
+    if stored is not None and is_executed(stored, solution):
+        problems += output_problems(lesson, stored)
+        take_outputs(stored, solution)
+    if stored != solution:
+        problems.append(Problem(f"solutions/{name}", 1, sentence))
     return problems
 
 
