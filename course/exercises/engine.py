@@ -89,16 +89,18 @@ class _Outcome:
 
 
 def run_check(
-    exercise: Exercise, candidate: Any, seed: int | None = None, seconds: float = TIME_LIMIT
+    exercise: Exercise, candidate: Any, seed: int | None = None, seconds: float | None = None
 ) -> CheckResult:
     """Try `candidate` on the exercise's cases; never raises whatever the answer does.
 
-    seed: repeats the inputs of an earlier check; a fresh one otherwise. seconds: for all cases.
+    seed: repeats the inputs of an earlier check; a fresh one otherwise. seconds: for all cases,
+    TIME_LIMIT unless given.
 
     Raises:
         guard.Interrupted: the person interrupted the kernel.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
+    seconds = TIME_LIMIT if seconds is None else seconds
 
     def result(status: str, message: str, **more: Any) -> CheckResult:
         return CheckResult(
@@ -164,7 +166,7 @@ def _try_cases(
     """Try every case and put the first failure, or the mistake that explains all, into words."""
     outcomes = []
     for case in exercise.cases(np.random.default_rng(seed)):
-        outcomes.append(_try_case(candidate, case, namespace))
+        outcomes.append(_try_case(exercise, candidate, case, namespace))
         findings.tried += 1
         if outcomes[-1].problem and not findings.message:
             findings.message = outcomes[-1].problem
@@ -190,7 +192,9 @@ def _say_stuck(stream: Any) -> None:
         print(text, file=stream, flush=True)
 
 
-def _try_case(candidate: Any, case: Case, namespace: dict[str, Any]) -> _Outcome:
+def _try_case(
+    exercise: Exercise, candidate: Any, case: Case, namespace: dict[str, Any]
+) -> _Outcome:
     """Call the answer on copies of the arguments and note what is wrong with what it did."""
     arguments = copy.deepcopy(case.args)
     name = candidate.__name__
@@ -210,7 +214,7 @@ def _try_case(candidate: Any, case: Case, namespace: dict[str, Any]) -> _Outcome
             namespace.pop(name, None)
         else:
             namespace[name] = before
-    problem = _changed_arguments(case, arguments) or _wrong_result(case, got)
+    problem = _changed_arguments(exercise, case, arguments) or _wrong_result(case, got)
     return _Outcome(case, got, returned=True, problem=problem)
 
 
@@ -223,13 +227,13 @@ def _wrong_result(case: Case, got: Any) -> str | None:
         return f"it returned {compare.type_name(got)} that cannot be compared ({error})."
 
 
-def _changed_arguments(case: Case, arguments: tuple[Any, ...]) -> str | None:
+def _changed_arguments(exercise: Exercise, case: Case, arguments: tuple[Any, ...]) -> str | None:
     for position, (before, after) in enumerate(zip(case.args, arguments, strict=True)):
         if position in case.may_change or not _comparable(before):
             continue
         if compare.difference(after, before):
             return (
-                f"it changed its argument `{_argument_names(None, case)[position]}` in place; "
+                f"it changed its argument `{_argument_names(exercise, case)[position]}` in place; "
                 "work on a new array and leave what you were given as it is."
             )
     return None
@@ -293,10 +297,10 @@ def _same_result(mistake: Mistake, outcome: _Outcome) -> bool:
         return False
 
 
-def _argument_names(exercise: Exercise | None, case: Case) -> tuple[str, ...]:
+def _argument_names(exercise: Exercise, case: Case) -> tuple[str, ...]:
     if case.names:
         return case.names
-    if exercise is not None and not isinstance(exercise.reference, type):
+    if not isinstance(exercise.reference, type):
         return tuple(inspect.signature(exercise.reference).parameters)[: len(case.args)]
     return tuple(f"argument {number}" for number in range(1, len(case.args) + 1))
 
