@@ -1,10 +1,660 @@
+"""The exercises of lesson 01: a network for digits, by hand in NumPy and then in torch."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
+import torch
+from scipy import special
+from torch import nn
+from torch.nn import functional
+
+from course.exercises.compare import difference
 from course.exercises.engine import Case, Exercise, Mistake
+from course.models import mlp
+
 LESSON = "01_mlp"
-def relu(z):
-    return np.maximum(z, 0)
-def _cases(rng):
-    yield Case((np.array([-1.0, 0, 2]),), np.array([0., 0, 2]))
-    z = rng.normal(size=(3, 5))
-    yield Case((z,), np.where(z > 0, z, 0))
-EXERCISES = (Exercise("mlp.relu", "The rectifier", 3, 1, relu, _cases, (Mistake(np.abs, "It looks as if you took the absolute value."),), ("max",)),)
+
+
+def _layer_cases(rng: np.random.Generator) -> Iterator[Case]:
+    x, weights, bias = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5])
+    yield Case((x, weights, bias), np.array([[11.5]]))
+    for batch, inputs, outputs in ((2, 3, 5), (7, 4, 4), (1, 6, 2)):
+        x, weights = rng.normal(size=(batch, inputs)), rng.normal(size=(inputs, outputs))
+        bias = rng.normal(size=outputs)
+        yield Case((x, weights, bias), np.einsum("bd,dh->bh", x, weights) + bias)
+
+
+LAYER = Exercise(
+    name="mlp.layer",
+    title="A layer of neurons",
+    minutes=4,
+    difficulty=1,
+    reference=mlp.layer,
+    cases=_layer_cases,
+    mistakes=(
+        Mistake(lambda x, w, b: x @ w, "The bias is missing: add it to the weighted sums."),
+        Mistake(lambda x, w, b: x @ w - b, "The bias is added, not subtracted."),
+        Mistake(
+            lambda x, w, b: (x @ w) * b, "The bias is added to the sum, not multiplied with it."
+        ),
+        Mistake(
+            lambda x, w, b: x @ w + b.sum(),
+            "Each neuron has its own bias: add the whole vector, not its sum.",
+        ),
+        Mistake(
+            lambda x, w, b: x @ w / x.shape[1] + b,
+            "It looks as if you averaged over the inputs; a neuron adds them up.",
+        ),
+        Mistake(
+            lambda x, w, b: np.maximum(x @ w + b, 0),
+            "You already applied ReLU; the activation comes after the layer, as a step of its own.",
+        ),
+    ),
+    hints=(
+        "One neuron is `x[i] @ weights[:, j] + bias[j]`. Which single operator does all of them?",
+        "`@` multiplies matrices: [B, D] @ [D, H] has shape [B, H]. NumPy then adds a vector [H] "
+        "to every row.",
+        "`return x @ weights + bias`",
+    ),
+)
+
+
+def _relu_cases(rng: np.random.Generator) -> Iterator[Case]:
+    yield Case((np.array([-1.0, 0.0, 2.0]),), np.array([0.0, 0.0, 2.0]))
+    for shape in ((4,), (3, 5), (2, 1, 3)):
+        z = rng.normal(size=shape)
+        yield Case((z,), np.where(z > 0, z, 0.0))
+
+
+RELU = Exercise(
+    name="mlp.relu",
+    title="The activation ReLU",
+    minutes=3,
+    difficulty=1,
+    reference=mlp.relu,
+    cases=_relu_cases,
+    mistakes=(
+        Mistake(np.abs, "It looks as if you took the absolute value; negatives become 0."),
+        Mistake(lambda z: np.minimum(z, 0), "You kept the negatives; ReLU keeps the positives."),
+        Mistake(
+            lambda z: (z > 0) * 1.0, "That is a step, 0 or 1; ReLU passes positives unchanged."
+        ),
+        Mistake(lambda z: z > 0, "That says where z is positive; ReLU gives the values there."),
+        Mistake(lambda z: z.max(), "That is the largest of all values; compare each one with 0."),
+        Mistake(lambda z: z[z > 0], "You dropped the negatives; keep the shape and put 0 there."),
+        Mistake(lambda z: np.clip(z, 0, 1), "You also cut at 1; ReLU has no upper limit."),
+        Mistake(
+            lambda z: np.where(z > 0, z, 0.01 * z),
+            "That is leaky ReLU, a relative with a small slope; here negatives become exactly 0.",
+        ),
+    ),
+    hints=(
+        "NumPy has a function that compares two arrays, or an array and a number, element by "
+        "element and keeps the larger value.",
+        "`np.maximum(a, b)` is element by element; `np.max(a)` is the largest of all.",
+    ),
+)
+
+
+def _softmax_cases(rng: np.random.Generator) -> Iterator[Case]:
+    yield Case((np.array([[0.0, np.log(3.0)]]),), np.array([[0.25, 0.75]]))
+    for shape in ((2, 3), (4, 4), (5, 2)):
+        logits = rng.normal(size=shape)
+        yield Case((logits,), special.softmax(logits, axis=1))
+    for offset in (1000.0, -1000.0):
+        logits = rng.normal(size=(3, 4)) + offset
+        yield Case((logits,), special.softmax(logits, axis=1))
+    logits = np.array([[900.0, 0.0], [-900.0, 1.0]])
+    yield Case((logits,), special.softmax(logits, axis=1))
+
+
+def _naive_softmax(logits: np.ndarray, axis: int | None = 1) -> np.ndarray:
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+SOFTMAX = Exercise(
+    name="mlp.softmax",
+    title="Bug hunt: a softmax that overflows",
+    minutes=8,
+    difficulty=2,
+    reference=mlp.softmax,
+    cases=_softmax_cases,
+    mistakes=(
+        Mistake(_naive_softmax, "It still overflows: `np.exp(1000)` is too large for any float."),
+        Mistake(
+            lambda z: special.softmax(z, axis=0),
+            "The columns sum to 1, so you normalised over the batch; each row is one example.",
+        ),
+        Mistake(
+            lambda z: special.softmax(z),
+            "All entries together sum to 1; here each row must sum to 1.",
+        ),
+        Mistake(
+            lambda z: _naive_softmax(z - z.max()),
+            "You subtracted the maximum of the whole batch. A row far below it still underflows to "
+            "0/0: subtract each row's own maximum.",
+        ),
+        Mistake(
+            lambda z: special.log_softmax(z, axis=1), "These are logarithms of the probabilities."
+        ),
+        Mistake(
+            lambda z: _naive_softmax(np.clip(z, -500, 500)),
+            "Clipping avoids the overflow but changes the answer: two logits of 1000 and 1003 "
+            "become equal. Shift instead.",
+        ),
+        Mistake(
+            lambda z: _naive_softmax(z / np.abs(z).max(axis=1, keepdims=True)),
+            "Dividing the logits changes the probabilities; subtracting the same number from a "
+            "whole row does not.",
+        ),
+        Mistake(
+            lambda z: np.exp(z - z.max(axis=1, keepdims=True)),
+            "The powers are right, but they are not divided by their sum.",
+        ),
+    ),
+    hints=(
+        "Softmax does not change when the same number is subtracted from every logit of a row: "
+        "numerator and denominator shrink by the same factor.",
+        "Which number would you subtract so that no exponent is ever above 0?",
+        "`logits.max(axis=1, keepdims=True)` has shape [B, 1]: one maximum for each row.",
+    ),
+)
+
+
+def _cross_entropy_cases(rng: np.random.Generator) -> Iterator[Case]:
+    logits, targets = np.array([[0.0, np.log(3.0)]]), np.array([1])
+    yield Case((logits, targets), float(np.log(4 / 3)))
+    for batch, classes, scale in ((2, 3, 1), (5, 4, 3), (3, 10, 1), (4, 3, 3000)):
+        logits = scale * rng.normal(size=(batch, classes))
+        targets = rng.integers(classes, size=batch)
+        truth = functional.cross_entropy(torch.tensor(logits), torch.tensor(targets))
+        yield Case((logits, targets), truth.item())
+
+
+def _surprise(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return -special.log_softmax(logits, axis=1)[np.arange(len(targets)), targets]
+
+
+CROSS_ENTROPY = Exercise(
+    name="mlp.cross_entropy",
+    title="The loss: cross-entropy",
+    minutes=8,
+    difficulty=2,
+    reference=mlp.cross_entropy,
+    cases=_cross_entropy_cases,
+    mistakes=(
+        Mistake(
+            lambda z, t: _surprise(z, t).sum(), "That is the sum; take the mean over the batch."
+        ),
+        Mistake(
+            lambda z, t: -_surprise(z, t).mean(), "The sign is missing: a loss is −log p, ≥ 0."
+        ),
+        Mistake(lambda z, t: _surprise(z, t), "That is one value for each example; take the mean."),
+        Mistake(
+            lambda z, t: _surprise(z, t).mean() / np.log(2),
+            "You used the logarithm to base 2; here it is the natural one, `np.log`.",
+        ),
+        Mistake(
+            lambda z, t: 1 - np.exp(-_surprise(z, t)).mean(),
+            "There is no logarithm: 1 − p forgives a confident mistake, −log p does not.",
+        ),
+        Mistake(
+            lambda z, t: -special.log_softmax(z, axis=1).mean(),
+            "You averaged over all classes; only the probability of the right class counts.",
+        ),
+        Mistake(
+            lambda z, t: -np.log(_naive_softmax(z))[np.arange(len(t)), t].mean(),
+            "`np.exp` overflows for large logits: subtract each row's maximum first.",
+        ),
+        Mistake(
+            lambda z, t: -np.log(special.softmax(z, axis=1))[np.arange(len(t)), t].mean(),
+            "A probability was rounded to 0 and its logarithm is infinite. Take the logarithm "
+            "before rounding can happen: log softmax = shifted − log Σ exp(shifted).",
+        ),
+        Mistake(
+            lambda z, t: -z[np.arange(len(t)), t].mean(),
+            "You took the logits themselves for log-probabilities; they are not normalised yet.",
+        ),
+    ),
+    hints=(
+        "For one example the loss is −log p, with p the probability that softmax gives to the "
+        "right class. The loss of a batch is the mean.",
+        "`array[np.arange(B), targets]` picks one element from each row.",
+        "−log p = log Σ exp(shifted) − shifted[right class], where `shifted` is the row less its "
+        "maximum. Nothing in it can overflow, and no log of 0 appears.",
+    ),
+)
+
+
+def _random_network(
+    rng: np.random.Generator, sizes: list[int], batch: int
+) -> tuple[np.ndarray, mlp.Layers, np.ndarray]:
+    layers = [
+        (rng.normal(size=(inputs, outputs)), rng.normal(size=outputs))
+        for inputs, outputs in pairwise(sizes)
+    ]
+    return rng.normal(size=(batch, sizes[0])), layers, rng.integers(sizes[-1], size=batch)
+
+
+def _torch_activations(x: np.ndarray, layers: mlp.Layers) -> list[torch.Tensor]:
+    """The same network in torch: the independent truth of `forward` and `backward`."""
+    tensors = [torch.tensor(x)]
+    for number, (weights, bias) in enumerate(layers, 1):
+        z = functional.linear(tensors[-1], torch.as_tensor(weights).T, torch.as_tensor(bias))
+        tensors.append(torch.relu(z) if number < len(layers) else z)
+    return tensors
+
+
+def _forward_cases(rng: np.random.Generator) -> Iterator[Case]:
+    x = np.array([[1.0, -1.0]])
+    layers = [(np.eye(2), np.zeros(2)), (np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0]))]
+    yield Case((x, layers), [x, np.array([[1.0, 0.0]]), np.array([[1.5, 0.0]])])
+    for sizes, batch in (([3, 3, 3, 3], 2), ([4, 6, 3], 5), ([5, 2], 3), ([2, 7, 5, 3, 4], 1)):
+        x, layers, _ = _random_network(rng, sizes, batch)
+        yield Case((x, layers), [tensor.numpy() for tensor in _torch_activations(x, layers)])
+
+
+def _forward_with(rule: Callable[..., np.ndarray]) -> Callable[..., list[np.ndarray]]:
+    """A forward pass in which `rule(x, previous, z, is_last)` gives each activation."""
+
+    def answer(x: np.ndarray, layers: mlp.Layers) -> list[np.ndarray]:
+        activations = [x]
+        for number, (weights, bias) in enumerate(layers, 1):
+            activations.append(rule(x, activations[-1], weights, bias, number == len(layers)))
+        return activations
+
+    return answer
+
+
+FORWARD = Exercise(
+    name="mlp.forward",
+    title="Forward through all layers",
+    minutes=8,
+    difficulty=2,
+    reference=mlp.forward,
+    cases=_forward_cases,
+    mistakes=(
+        Mistake(
+            _forward_with(lambda x, a, w, b, last: mlp.relu(a @ w + b)),
+            "You applied ReLU to the last layer too; logits must be able to be negative.",
+        ),
+        Mistake(
+            _forward_with(lambda x, a, w, b, last: a @ w + b),
+            "The activation is missing: without ReLU in between, all layers together are one "
+            "linear layer.",
+        ),
+        Mistake(
+            _forward_with(lambda x, a, w, b, last: x @ w + b if last else mlp.relu(x @ w + b)),
+            "Every layer was given the raw input x; feed it the activations of the layer before.",
+        ),
+        Mistake(
+            lambda x, layers: mlp.forward(x, layers)[1:],
+            "The first element of the list should be the input x itself.",
+        ),
+        Mistake(
+            lambda x, layers: mlp.forward(x, layers)[-1],
+            "You returned the logits only; return the whole list, from x to the logits.",
+        ),
+        Mistake(
+            lambda x, layers: [
+                *mlp.forward(x, layers)[:-1],
+                mlp.softmax(mlp.forward(x, layers)[-1]),
+            ],
+            "The last layer gives logits; softmax is not part of the network here, it belongs to "
+            "the loss.",
+        ),
+        Mistake(
+            _forward_with(
+                lambda x, a, w, b, last: a @ w + b if last else mlp.relu(mlp.relu(a @ w) + b)
+            ),
+            "ReLU comes once, after the bias has been added.",
+        ),
+    ),
+    hints=(
+        "Start with `activations = [x]`; each layer reads `activations[-1]` and appends to it.",
+        "`layers[:-1]` are the hidden layers: `relu(layer(…))`. `layers[-1]` is the last one: no "
+        "ReLU, because a logit may be negative.",
+    ),
+)
+
+
+def _logits_gradient_cases(rng: np.random.Generator) -> Iterator[Case]:
+    yield Case((np.array([[0.0, np.log(3.0)]]), np.array([0])), np.array([[-0.75, 0.75]]))
+    for batch, classes in ((3, 2), (2, 5), (5, 4)):
+        logits = torch.tensor(rng.normal(size=(batch, classes)), requires_grad=True)
+        targets = rng.integers(classes, size=batch)
+        functional.cross_entropy(logits, torch.tensor(targets)).backward()
+        yield Case((logits.detach().numpy(), targets), logits.grad.numpy())
+
+
+def _one_hot(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return np.eye(logits.shape[1])[targets]
+
+
+LOGITS_GRADIENT = Exercise(
+    name="mlp.logits_gradient",
+    title="The slope of the loss",
+    minutes=6,
+    difficulty=2,
+    reference=mlp.logits_gradient,
+    cases=_logits_gradient_cases,
+    mistakes=(
+        Mistake(
+            lambda z, t: mlp.softmax(z) - _one_hot(z, t),
+            "The loss is the mean over the batch, so divide the slope by the number of examples.",
+        ),
+        Mistake(
+            lambda z, t: (_one_hot(z, t) - mlp.softmax(z)) / len(t),
+            "The sign is turned round: raising the right logit must lower the loss.",
+        ),
+        Mistake(
+            lambda z, t: mlp.softmax(z) / len(t),
+            "Subtract 1 at the right class of each row.",
+        ),
+        Mistake(
+            lambda z, t: (mlp.softmax(z) - _one_hot(z, t)) / z.size,
+            "Divide by the number of examples, not by the number of logits.",
+        ),
+        Mistake(
+            lambda z, t: (z - _one_hot(z, t)) / len(t),
+            "Use the probabilities, softmax(logits), not the logits themselves.",
+        ),
+        Mistake(
+            lambda z, t: (mlp.softmax(z) - 1) / len(t),
+            "You subtracted 1 everywhere; only the right class of each row gets −1.",
+        ),
+    ),
+    hints=(
+        "The rule: probability − 1 at the right class, probability elsewhere, divided by B.",
+        "`gradient[np.arange(B), targets] -= 1` changes one element in each row.",
+    ),
+)
+
+
+def _backward_cases(rng: np.random.Generator) -> Iterator[Case]:
+    for sizes, batch in (([1, 1, 2], 1), ([2, 3, 2], 3), ([4, 4, 4, 4], 2), ([3, 2, 5, 2, 3], 6)):
+        x, layers, targets = _random_network(rng, sizes, batch)
+        if batch == 1:
+            x, layers = (
+                np.array([[1.0]]),
+                [
+                    (np.array([[-1.0]]), np.array([0.0])),
+                    (np.array([[1.0, 0.0]]), np.zeros(2)),
+                ],
+            )
+        leaves = [
+            tuple(torch.tensor(array, requires_grad=True) for array in pair) for pair in layers
+        ]
+        tensors = _torch_activations(x, leaves)
+        functional.cross_entropy(tensors[-1], torch.tensor(targets)).backward()
+        truth = [tuple(tensor.grad.numpy() for tensor in pair) for pair in leaves]
+        activations = [tensor.detach().numpy() for tensor in tensors]
+        yield Case((activations, layers, targets), truth)
+
+
+def _backward_with(slope: Callable[..., np.ndarray]) -> Callable[..., mlp.Layers]:
+    """Back-propagation in which `slope(gradient, weights, inputs)` passes a layer downwards."""
+
+    def answer(
+        activations: list[np.ndarray], layers: mlp.Layers, targets: np.ndarray
+    ) -> mlp.Layers:
+        gradient, gradients = mlp.logits_gradient(activations[-1], targets), []
+        for (weights, _), inputs in zip(reversed(layers), reversed(activations[:-1]), strict=True):
+            gradients.append((inputs.T @ gradient, gradient.sum(axis=0)))
+            gradient = slope(gradient, weights, inputs)
+        return gradients[::-1]
+
+    return answer
+
+
+BACKWARD = Exercise(
+    name="mlp.backward",
+    title="Bug hunt: back-propagation",
+    minutes=12,
+    difficulty=3,
+    reference=mlp.backward,
+    cases=_backward_cases,
+    mistakes=(
+        Mistake(
+            _backward_with(lambda g, w, a: g @ w.T),
+            "The derivative of ReLU is still missing: no slope passes through a neuron whose "
+            "output was 0.",
+        ),
+        Mistake(
+            _backward_with(lambda g, w, a: (g @ w.T) * a),
+            "You multiplied with the activation itself; the derivative of ReLU is 1 where it is "
+            "positive and 0 elsewhere.",
+        ),
+        Mistake(
+            _backward_with(lambda g, w, a: (g @ w.T) * (a <= 0)),
+            "The mask is turned round: the slope passes where the activation is positive.",
+        ),
+        Mistake(
+            _backward_with(lambda g, w, a: mlp.relu(g @ w.T)),
+            "You applied ReLU to the slope. A slope may be negative; what matters is whether the "
+            "*activation* was positive.",
+        ),
+        Mistake(
+            _backward_with(lambda g, w, a: (g @ w.T) * a * (1 - a)),
+            "That is the derivative of the sigmoid; these layers use ReLU.",
+        ),
+        Mistake(
+            lambda a, layers, t: mlp.backward(a, layers, t)[::-1],
+            "The gradients are in reverse order: the first pair belongs to the first layer.",
+        ),
+        Mistake(
+            lambda a, layers, t: [(w, b / len(t)) for w, b in mlp.backward(a, layers, t)],
+            "The bias gradient is the sum over the batch: the loss has divided by B already.",
+        ),
+    ),
+    hints=(
+        "The loop goes from the last layer to the first. What happened to the numbers between two "
+        "layers on the way forward that is not undone on the way back?",
+        "`inputs` are the activations that entered this layer: they came out of the ReLU before "
+        "it. Where they are 0, ReLU was flat.",
+        "ReLU's derivative is 1 where its output is positive, else 0: `(inputs > 0)`.",
+    ),
+)
+
+
+def _model_cases(rng: np.random.Generator) -> Iterator[Case]:
+    """Parameters are filled in by position, so any names and any container are fine."""
+    for sizes, batch in (([2, 1], 1), ([3, 4, 2], 3), ([5, 5, 5, 5], 2), ([4, 7, 6, 3], 5)):
+        x, layers, _ = _random_network(rng, sizes, batch)
+        layers = [(w.astype("float32"), b.astype("float32")) for w, b in layers]
+        x = x.astype("float32")
+        truth = _torch_activations(x, layers)[-1]
+
+        arguments = (sizes, torch.tensor(x), [tuple(map(torch.tensor, pair)) for pair in layers])
+        yield Case(
+            arguments,
+            judge=_like(truth),
+            call=_build_and_run,
+            names=("sizes", "x", "weights and biases"),
+        )
+
+
+def _build_and_run(
+    model: type[nn.Module], sizes: list[int], x: torch.Tensor, layers: list
+) -> torch.Tensor | str:
+    """The logits for known weights, or a sentence where the weights do not fit the model."""
+    network = model(sizes)
+    return _fill_parameters(network, layers) or network(x)
+
+
+def _fill_parameters(network: nn.Module, layers: list) -> str | None:
+    """Give the network known weights; a sentence where its parameters do not fit the task."""
+    parameters = list(network.parameters())
+    if not parameters:
+        return (
+            "the model has no parameters that torch can see: keep the layers in an `nn.ModuleList` "
+            "or `nn.Sequential` set as an attribute, not in a plain Python list."
+        )
+    wanted = [tensor for weights, bias in layers for tensor in (weights.T, bias)]
+    found_shapes = [tuple(parameter.shape) for parameter in parameters]
+    wanted_shapes = [tuple(tensor.shape) for tensor in wanted]
+    if found_shapes != wanted_shapes:
+        return (
+            f"the parameters have the shapes {found_shapes}; for these sizes they should be "
+            f"{wanted_shapes}: one `nn.Linear` for each pair of neighbouring sizes."
+        )
+    with torch.no_grad():
+        for parameter, tensor in zip(parameters, wanted, strict=True):
+            parameter.copy_(tensor)
+    return None
+
+
+def _like(truth: torch.Tensor) -> Callable[[Any], str | None]:
+    def judge(got: Any) -> str | None:
+        if isinstance(got, str):
+            return got
+        problem = difference(got, truth)
+        if problem and isinstance(got, torch.Tensor) and got.shape == truth.shape:
+            if torch.allclose(got, torch.relu(truth), atol=1e-5):
+                return "ReLU was applied to the last layer too; logits may be negative."
+            if torch.allclose(got, torch.softmax(truth, 1), atol=1e-5):
+                return "it returns probabilities; return the logits, the loss applies softmax."
+            return f"{problem} Is there a ReLU after every layer but the last?"
+        return problem
+
+    return judge
+
+
+MODEL = Exercise(
+    name="mlp.MLP",
+    title="The network as a torch module",
+    minutes=10,
+    difficulty=2,
+    reference=mlp.MLP,
+    cases=_model_cases,
+    uses_randomness=True,
+    hints=(
+        "In `__init__`, after `super().__init__()`, make one `nn.Linear(inputs, outputs)` for each "
+        "pair of neighbouring sizes and keep them in `nn.ModuleList(…)`.",
+        "`pairwise(sizes)` gives the pairs: for [784, 512, 10] they are (784, 512) and (512, 10).",
+        "In `forward`, apply `functional.relu(layer(x))` for all layers but the last, and the last "
+        "one without ReLU.",
+    ),
+)
+
+
+def _step_cases(rng: np.random.Generator) -> Iterator[Case]:
+    """Two steps on a linear model, whose slope is known in closed form."""
+    for inputs, classes, batch in ((1, 2, 1), (3, 4, 5), (5, 3, 2)):
+        weights = rng.normal(size=(inputs, classes)).astype("float32")
+        x = rng.normal(size=(batch, inputs)).astype("float32")
+        y = rng.integers(classes, size=batch)
+        truth, moved = {}, weights
+        for number in (1, 2):
+            truth[f"loss of step {number}"] = mlp.cross_entropy(x @ moved, y)
+            moved = moved - x.T @ mlp.logits_gradient(x @ moved, y)
+        truth["weights after two steps"] = torch.tensor(moved.T)
+        yield Case(
+            (torch.tensor(weights.T), torch.tensor(x), torch.tensor(y)),
+            judge=_like_steps(truth),
+            call=_two_steps,
+            names=("weights of a linear model", "x", "y"),
+        )
+
+
+class _PlainDescent:
+    """Gradient descent with learning rate 1; torch's own takes seconds to load when first used."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.parameters = list(model.parameters())
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter -= parameter.grad
+
+
+def _two_steps(
+    step: Callable[..., Any], weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+) -> dict[str, Any]:
+    """What two calls of a training step return, and where the weights end."""
+    model = nn.Linear(weights.shape[1], weights.shape[0], bias=False)
+    with torch.no_grad():
+        model.weight.copy_(weights)
+    optimizer = _PlainDescent(model)
+    losses = [step(model, optimizer, functional.cross_entropy, x, y) for _ in range(2)]
+    return {
+        "loss of step 1": losses[0],
+        "loss of step 2": losses[1],
+        "weights after two steps": model.weight.detach(),
+    }
+
+
+def _like_steps(truth: dict[str, Any]) -> Callable[[Any], str | None]:
+    def judge(got: dict[str, Any]) -> str | None:
+        if isinstance(got["loss of step 1"], torch.Tensor):
+            return (
+                "return a plain number, `loss.item()`: a tensor keeps the whole computation behind "
+                "it in memory for as long as you keep your list of losses."
+            )
+        if got["loss of step 1"] is None:
+            return "the step returns nothing; return the loss as a number, `loss.item()`."
+        return difference(got, truth)
+
+    return judge
+
+
+def _step_with(*order: str) -> Callable[..., float]:
+    """A training step that does just these things, in this order."""
+
+    def step(model: Any, optimizer: Any, loss_function: Any, x: Any, y: Any) -> float:
+        loss = loss_function(model(x), y)
+        for action in order:
+            {"zero": optimizer.zero_grad, "back": loss.backward, "move": optimizer.step}[action]()
+        return loss.item()
+
+    return step
+
+
+TRAIN_STEP = Exercise(
+    name="mlp.train_step",
+    title="One step of training",
+    minutes=8,
+    difficulty=2,
+    reference=mlp.train_step,
+    cases=_step_cases,
+    uses_randomness=True,
+    mistakes=(
+        Mistake(
+            _step_with("back", "move"),
+            "The slopes of the first step are still there in the second: torch adds new slopes to "
+            "old ones until `optimizer.zero_grad()` is called.",
+        ),
+        Mistake(
+            _step_with("zero", "back"),
+            "The weights did not move: `optimizer.step()` belongs after `loss.backward()` has "
+            "found the slopes, with no `zero_grad()` between the two.",
+        ),
+    ),
+    hints=(
+        "Five things happen: forget old slopes, compute the logits, compute the loss, find the "
+        "slopes, move the parameters. Then return the loss as a number.",
+        "The calls are `optimizer.zero_grad()`, `loss.backward()` and `optimizer.step()`.",
+        "`loss_function(logits, y)` takes logits, not probabilities. `loss.item()` is the number.",
+    ),
+)
+
+EXERCISES = (
+    LAYER,
+    RELU,
+    SOFTMAX,
+    CROSS_ENTROPY,
+    FORWARD,
+    LOGITS_GRADIENT,
+    BACKWARD,
+    MODEL,
+    TRAIN_STEP,
+)

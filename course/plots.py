@@ -1,0 +1,129 @@
+"""Pictures with titles, axis labels and alternative text, in colours that most eyes can tell apart.
+
+Every picture leaves through `show`, which needs a description for people who cannot see it.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from IPython.display import display
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), "Color universal design": distinct for most kinds of colour blindness.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PIXELS_PER_INCH = 144
+WIDEST = 760  # pixels on the page
+
+
+def show(figure: Figure, alt: str, handle: Any = None) -> Any:
+    """Put a finished figure on the page.
+
+    alt: what the picture shows, in words. handle: what an earlier call returned, to replace that
+    picture instead of adding one. Returns the handle.
+
+    Raises:
+        ValueError: `alt` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("A picture needs a description: give show(figure, alt) some text.")
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight", facecolor="white")
+    width = min(WIDEST, int(figure.get_figwidth() * 90))
+    bundle = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt}
+    metadata = {"image/png": {"alt": alt, "width": width}}
+    if handle is None:
+        return display(bundle, raw=True, metadata=metadata, display_id=True)
+    handle.update(bundle, raw=True, metadata=metadata)
+    return handle
+
+
+def axes(
+    title: str, x_label: str, y_label: str, width: float = 6, height: float = 3.2
+) -> tuple[Figure, Any]:
+    """A figure with one pair of labelled axes, ready to draw on. Sizes in inches."""
+    figure = Figure(figsize=(width, height))
+    drawing = figure.add_subplot()
+    drawing.set(title=title, xlabel=x_label, ylabel=y_label)
+    drawing.set_prop_cycle(color=COLOURS)
+    drawing.spines[["top", "right"]].set_visible(False)
+    drawing.grid(alpha=0.3)
+    return figure, drawing
+
+
+def images(
+    pictures: np.ndarray,
+    title: str,
+    captions: Sequence[object] = (),
+    columns: int = 10,
+    alt: str = "",
+    signed: bool = False,
+) -> None:
+    """Show pictures [n, height, width] in a grid, row by row, each under its caption.
+
+    alt: a description; the title and the captions unless given. signed: values have a sign that
+    matters; blue is negative, red is positive.
+    """
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    caption_lines = max((str(caption).count("\n") + 1 for caption in captions), default=0)
+    figure = Figure(figsize=(0.85 * columns, (0.85 + 0.2 * caption_lines) * rows + 0.35))
+    figure.suptitle(title, fontsize=11)
+    limit = float(np.abs(pictures).max()) or 1.0
+    for place, picture in enumerate(pictures):
+        drawing = figure.add_subplot(rows, columns, place + 1)
+        drawing.axis("off")
+        if signed:
+            drawing.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        else:
+            drawing.imshow(picture, cmap="gray_r")
+        if place < len(captions):
+            drawing.set_title(str(captions[place]), fontsize=8, pad=2)
+    figure.tight_layout(pad=0.4)
+    words = ", ".join(str(caption).replace("\n", " ") for caption in captions)
+    show(figure, alt or f"{title}: {len(pictures)} pictures" + (f" ({words})" if words else ""))
+
+
+def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> None:
+    """Show a confusion matrix [K, K]: rows are the true classes, columns what the model said."""
+    figure = Figure(figsize=(4.6, 4.4))
+    drawing = figure.add_subplot()
+    off_diagonal = counts - np.diag(np.diag(counts))
+    drawing.imshow(off_diagonal, cmap="Oranges")
+    for row, column in np.ndindex(counts.shape):
+        dark = off_diagonal[row, column] > off_diagonal.max() / 2
+        colour = "white" if dark else "#999999" if row == column else "black"
+        text = str(counts[row, column]) if counts[row, column] else ""
+        drawing.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    drawing.set(title=title, xlabel="what the model said", ylabel="the true class")
+    drawing.set_xticks(range(len(names)), names)
+    drawing.set_yticks(range(len(names)), names)
+    show(figure, alt)
+
+
+class LiveCurves:
+    """Curves that grow while a model trains: one panel for each name, one updating picture."""
+
+    def __init__(self, *names: str, x_label: str = "epoch") -> None:
+        self.names, self.x_label = names, x_label
+        self.values: dict[str, list[float]] = {name: [] for name in names}
+        self._handle: Any = None
+
+    def add(self, *values: float) -> None:
+        """Add one value for each name, and draw."""
+        for name, value in zip(self.names, values, strict=True):
+            self.values[name].append(float(value))
+        figure = Figure(figsize=(3.6 * len(self.names), 2.8))
+        for place, name in enumerate(self.names):
+            drawing = figure.add_subplot(1, len(self.names), place + 1)
+            steps = range(1, len(self.values[name]) + 1)
+            drawing.plot(steps, self.values[name], "o-", color=COLOURS[place], markersize=3)
+            drawing.set(title=name, xlabel=self.x_label)
+            drawing.spines[["top", "right"]].set_visible(False)
+            drawing.grid(alpha=0.3)
+        figure.tight_layout()
+        latest = ", ".join(f"{name} {self.values[name][-1]:.4g}" for name in self.names)
+        alt = f"Curves after {len(self.values[self.names[0]])} {self.x_label}s: {latest}"
+        self._handle = show(figure, alt, self._handle)
