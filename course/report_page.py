@@ -39,7 +39,8 @@ def write(folder: Path, runs: list[LessonRun], chosen: int) -> Path:
 def versions() -> dict[str, str]:
     """Versions of the course, Python, the system and the packages that shape results."""
     found = {"course": importlib.metadata.version("foundation-models-hands-on")}
-    found |= {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    found |= {"python": platform.python_version()}
+    found |= {"system": f"{platform.system()} {platform.machine()}"}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

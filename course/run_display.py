@@ -115,6 +115,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[cells]}"),
+            TextColumn("·"),
             _TimeLeftColumn(self._time_left),
             console=console,
             transient=True,
@@ -157,6 +158,8 @@ class Display:
             line = f"{run.lesson} failed after {duration(run.seconds)}. {run.error}"
         else:
             line = f"{run.lesson} ran in {duration(run.seconds)}, {memory_words(run)}"
+            for figure in run.figures.values():
+                line += f"; {result_words(figure)} ({figure.verdict})"
         self._console.print(Text(line, style=STYLES.get(run.verdict, "")), soft_wrap=True)
 
 
@@ -174,6 +177,11 @@ def memory_words(run: LessonRun) -> str:
     if run.profile == "smoke" and run.peak_memory_mb > SMOKE_LIMIT_MB:
         words += f" (over the {SMOKE_LIMIT_MB:,} MB that smoke may use)"
     return words
+
+
+def result_words(figure: Figure) -> str:
+    """The figure's name and value."""
+    return f"{title(figure.name)} {four_digits(figure.value)}"
 
 
 def band_words(figure: Figure) -> str:
@@ -197,9 +205,9 @@ def headline(runs: list[LessonRun], chosen: int) -> str:
     verdicts = [figure.verdict for run in runs for figure in run.figures.values()]
     outside = verdicts.count(BELOW) + verdicts.count(ABOVE)
     if outside == 1:
-        parts.append(f"1 of {len(verdicts)} figures is out of its band")
+        parts.append("1 figure is out of its band")
     elif outside:
-        parts.append(f"{outside} of {len(verdicts)} figures are out of their bands")
+        parts.append(f"{outside} figures are out of their bands")
     elif IN_BAND in verdicts:
         with_band = " that has one" if NO_BAND in verdicts else ""
         parts.append(f"every figure{with_band} is in its band")
@@ -219,8 +227,7 @@ def table(runs: list[LessonRun]) -> Table:
             grid.add_row(*start, "", "", Text(run.verdict, style=STYLES.get(run.verdict, "")))
             continue
         for figure in run.figures.values():
-            result = f"{title(figure.name)} {four_digits(figure.value)}"
             verdict = Text(figure.verdict, style=STYLES.get(figure.verdict, ""))
-            grid.add_row(*start, result, band_words(figure), verdict)
+            grid.add_row(*start, result_words(figure), band_words(figure), verdict)
             start = ["", "", ""]
     return grid
