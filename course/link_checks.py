@@ -109,7 +109,7 @@ def _dead(
     if parts.path:
         target = f"{page.folder}/{unquote(parts.path)}"
     target = os.path.normpath(target).replace(os.sep, "/")
-    if not _exists(root, target, ignored) or parts.path.startswith("/"):
+    if not _exists(root, target, ignored):
         return f"dead link to {address}: the repository has no {target}"
     known = pages.get(target.replace("solutions/", "notebooks/", 1))
     if parts.fragment and known and unquote(parts.fragment) not in known.anchors():

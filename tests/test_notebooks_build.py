@@ -60,8 +60,6 @@ double(4)
 
 # %%
 print(os.environ["COURSE_PROFILE"])
-
-
 # %% tags=["bug"]
 @exercise("one.half")
 def half(x, by=2):
@@ -137,8 +135,8 @@ class Course:
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    made = Course(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path / "references")
+    made = Course(tmp_path / "repository")
+    monkeypatch.syspath_prepend(made.root / "references")
     made.write("lessons/01_one.py", LESSON)
     made.refer(REFERENCES)
     return made
@@ -257,6 +255,8 @@ def test_a_class_keeps_the_words_of_the_stubs_methods(quick):
     assert scale.__doc__ == "Task:\n    scale."
     assert (scale.__init__.__doc__, scale.__call__.__doc__) == ("Keep it.", "Use it.")
     assert scale._times.__doc__ == "Only here."
+    text = quick.read("solutions/01_one.ipynb").cells[1].source
+    assert '''):\n        """Keep it."""\n        # first\n''' in text
 
 
 def test_stubs_are_listed_as_the_lesson_has_them(quick):
@@ -339,6 +339,18 @@ def test_a_picture_with_words_is_accepted(course):
     assert course.build() == 0
 
 
+def test_widgets_which_show_nothing_without_a_kernel_are_left_out(course):
+    view = "application/vnd.jupyter.widget-view+json"
+    code = f"""
+        import IPython.display as d
+        d.display({{"{view}": {{"model_id": "1"}}, "text/plain": "a bar"}}, raw=True)
+        """
+    course.write("lessons/01_one.py", lesson(code))
+    course.entries = []
+    assert course.build() == 0
+    assert course.read("solutions/01_one.ipynb").cells[0].outputs[0].data == {"text/plain": "a bar"}
+
+
 def test_only_what_changed_is_executed_again(quick):
     quick.write("lessons/02_two.py", lesson("1 + 1"))
     quick.build()
@@ -369,6 +381,9 @@ def test_new_words_reach_the_solution_without_executing_it(quick):
     assert quick.build(check=True) == 0
     solution = quick.read("solutions/01_one.ipynb")
     assert solution.cells[0].source == "# Once"
+    assert solution.cells[1].source.endswith(
+        "; 14 seconds of computing, 412 MB of memory, no download."
+    )
     assert solution.cells[-1].outputs[0].text == "output 4\n"
 
 
@@ -565,16 +580,16 @@ def test_an_answer_may_use_only_names_bound_above_it(quick, capsys, names, missi
 
 
 HAFF = [
-    "01_one.py:47: exercise one.haff is not in the catalog",
+    "01_one.py:45: exercise one.haff is not in the catalog",
     "01_one.py:1: exercise one.half of the catalog is used by no lesson",
 ]
 TWICE = [
-    "01_one.py:47: exercise one.double is used at lessons/01_one.py:29 already",
-    "01_one.py:47: exercise one.double: the stub has half(x, by=2)",
+    "01_one.py:45: exercise one.double is used at lessons/01_one.py:29 already",
+    "01_one.py:45: exercise one.double: the stub has half(x, by=2)",
     "01_one.py:1: exercise one.half of the catalog is used by no lesson",
 ]
 SHARED = [
-    "02_two.py:3: exercise one.half is used at lessons/01_one.py:47 already",
+    "02_two.py:3: exercise one.half is used at lessons/01_one.py:45 already",
 ]
 
 
@@ -589,6 +604,7 @@ SHARED = [
             STUB.replace(".f", ".half").replace(" f(", " half(").format("x, by=2"),
             SHARED,
         ),
+        ("lessons/01_one.py", "import os", "import (", ["01_one.py:17: this code cell is not"]),
         ("lessons/01_b.py", "...", "...", ["01_one.py:1: number 01 belongs to 01_b"]),
         ("lessons/extra.py", "...", "...", ["extra.py:1: "]),
         ("lessons/02_two.py", "...", "x = (", ["02_two.py:2: this code cell is not valid Python"]),
@@ -610,6 +626,13 @@ def test_refusals_name_file_and_line(quick, capsys, place, old, new, refused):
     assert len(lines) == len(refused)
     for words in refused:
         assert any(line.startswith(f"lessons/{words}") for line in lines)
+
+
+def test_an_exercise_of_another_lesson_is_refused(quick, capsys):
+    quick.entries[1].lesson = "02_two"
+    assert quick.build() == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "lessons/01_one.py:45: exercise one.half belongs to lesson 02_two in the catalog"
 
 
 def test_all_problems_are_listed_at_once_or_those_of_the_lessons_asked_for(quick, capsys):
@@ -648,6 +671,7 @@ PAGE = "# Title\n\n## What's new?\n\n## What's new?\n\n<a id='mark'></a>\n\n```\
         ("[x](../runs/report.html)", "dead link"),
         ("[x](/docs/page.md)", "dead link"),
         ("[x](02_two.ipynb#a-b-c)", "no such heading"),
+        ("[x](../solutions/02_two.ipynb#a-b-c)", "no such heading"),
         ("[x](#Elsewhere)", "no such heading"),
         ("[x](../docs/page.md#whats-new-2)", "no such heading"),
         ("<a href='gone.md'>x</a>", "dead link"),
@@ -662,6 +686,7 @@ def test_links_and_pictures_in_a_lesson(quick, capsys, text, fault):
     quick.write("docs/page.md", PAGE)
     quick.write("a cat.png", "")
     quick.write("runs/report.html", "")
+    quick.write("../outside.md", "")
     quick.write(".gitignore", "# docs\nruns/\n")
     assert quick.build() == (1 if fault else 0)
     lines = capsys.readouterr().err.splitlines()
