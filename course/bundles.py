@@ -84,7 +84,7 @@ def _file_of(folder: Path, name: str, entry: Any) -> Path:
     if any(mark in file for mark in "/\\:") or file in ("", ".", ".."):
         raise DataError(f"{MANIFEST} names {file!r}, which is outside the bundle; do not trust it")
     path = folder / file
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{file} is missing; copy the bundle again")
     return path
 

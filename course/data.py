@@ -107,7 +107,7 @@ def _best_source(recipe: Recipe) -> tuple[str, Arrays | None, list[str]]:
 def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
     if source == "sample":
         variant = "sample"
-    elif "x_test" in arrays and sources.is_official(recipe, arrays):
+    elif source != "bundle" or sources.is_official(recipe, arrays):
         variant = "full"
     else:
         variant = "validation"
@@ -256,7 +256,7 @@ def _places(recipe: Recipe) -> list[str]:
     """Where this machine seems to have the data set, without hashing anything."""
     places = ["sample"]
     for files in recipe.alternatives:
-        if all((recipe.cache / file.name).is_file() for file in files):
+        if all(os.path.isfile(recipe.cache / file.name) for file in files):
             places.append("cache")
             break
     if folder := os.environ.get("COURSE_DATA"):

@@ -46,15 +46,22 @@ class _Silent(_Fault):
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file's content, hexadecimal.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
 def is_complete(files: Sequence[RemoteFile], folder: Path) -> bool:
     """Whether every file is in the folder with the content that it should have."""
     return all(
-        (folder / file.name).is_file() and sha256_of(folder / file.name) == file.sha256
+        os.path.isfile(folder / file.name) and sha256_of(folder / file.name) == file.sha256
         for file in files
     )
 

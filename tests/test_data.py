@@ -90,7 +90,7 @@ def digits():
     """What a small official data set would hold."""
     rng = np.random.default_rng(7)
     arrays = {}
-    for split, count in (("train", 40), ("test", 10)):
+    for split, count in (("train", 45), ("test", 10)):
         arrays[f"x_{split}"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         arrays[f"y_{split}"] = rng.integers(0, 10, count, dtype=np.uint8)
     return arrays
@@ -118,7 +118,7 @@ def small(server, digits):
 
     return replace(
         sources.MNIST,
-        examples=(40, 10),
+        examples=(45, 10),
         official={
             key: hashlib.sha256(gzip.decompress(as_idx(digits[key]))).hexdigest() for key in digits
         },
@@ -301,11 +301,12 @@ def login_page(handler):
     send(handler, b"<html>Log in to this network</html>")
 
 
-def endless(handler):
+def far_too_long(handler):
     handler.send_response(200)
     handler.end_headers()
-    while True:
-        handler.wfile.write(bytes(10_000))
+    for _ in range(1000):
+        handler.wfile.write(bytes(20_000))
+    handler.server.sent_all = True
 
 
 def drop(handler):
@@ -337,7 +338,6 @@ def drip(handler):
         (unavailable, "HTTP status 503"),
         (cut_off, "broke off"),
         (login_page, "bytes of"),
-        (endless, "more than"),
         (drop, "no connection"),
         (redirect_to_itself, "TooManyRedirects"),
         (silent, "no answer"),
@@ -356,6 +356,29 @@ def test_whatever_a_server_does_the_lesson_goes_on(
     assert time.perf_counter() - start < 2
     assert_sample_instead(images, capsys.readouterr(), "the download failed", words)
     assert list(small.cache.iterdir()) == []
+
+
+def test_a_server_that_sends_far_too_much_is_cut_off(small, server, capsys):
+    server.answers = {path: [far_too_long] for path in server.answers}
+    assert data.fetch([], sets(small)) == 1
+    assert "sent more than" in capsys.readouterr().out
+    assert list(small.cache.iterdir()) == []
+    time.sleep(0.5)
+    assert not hasattr(server.server, "sent_all"), "20 MB were taken for a file of 40 kB"
+
+
+def test_right_files_with_other_arrays_than_the_pinned_ones_are_refused(small, capsys):
+    other = replace(small, official=small.official | {"y_test": "0" * 64})
+    assert data.fetch([], sets(other)) == 1
+    assert "does not hold the official images" in capsys.readouterr().out
+    assert_sample_instead(data.load(other), capsys.readouterr(), "the official images")
+
+
+def test_a_silent_host_is_asked_only_once(monkeypatch, small, server):
+    monkeypatch.setattr(downloads, "ANSWER_SECONDS", 0.2)
+    server.answers = {path: [silent] for path in server.answers}
+    assert data.fetch([], sets(small)) == 1
+    assert server.asked == ["/mnist.npz"]
 
 
 def test_content_of_the_right_length_with_a_wrong_hash_is_refused(small, server, capsys):
@@ -398,6 +421,19 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_sample_used(
     images = data.load(small)
     assert_sample_instead(images, capsys.readouterr(), "cannot be written", "COURSE_CACHE")
     assert data.fetch([], sets(small)) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "missing", "file"])
+def test_a_cache_or_bundle_folder_that_is_none_stops_nothing(
+    monkeypatch, small, tmp_path, capsys, name
+):
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / name))
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / name))
+    assert_sample_instead(data.load(small), capsys.readouterr(), "manifest.json")
+    assert data.list_sets(sets(small)) == 0
+    assert "unreadable" in capsys.readouterr().out
+    assert data.verify([], sets(small)) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a full disk is imitated by a Unix limit")
@@ -464,7 +500,7 @@ def test_a_manifest_says_what_the_bundle_holds(own_bundle):
     manifest = json.loads((own_bundle / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest["mnist"]
     assert manifest["format_version"] == 1
-    assert entry["examples"] == {"train": 40, "test": 10} and entry["format"] == "npz"
+    assert entry["examples"] == {"train": 45, "test": 10} and entry["format"] == "npz"
     assert entry["classes"] == list("0123456789") and entry["licence"] and entry["source"]
     content = (own_bundle / entry["file"]).read_bytes()
     assert entry["sha256"] == hashlib.sha256(content).hexdigest()
@@ -507,8 +543,8 @@ def test_a_bundle_without_a_test_split_lends_the_last_tenth_of_train(
     images = data.load(small)
     assert (images.source, images.variant) == ("bundle", "validation")
     x, y = digits["x_train"], digits["y_train"]
-    assert_same(images, {"x_train": x[:36], "y_train": y[:36], "x_test": x[36:], "y_test": y[36:]})
-    assert "36 training and 4 test images" in capsys.readouterr().out
+    assert_same(images, {"x_train": x[:41], "y_train": y[:41], "x_test": x[41:], "y_test": y[41:]})
+    assert "41 training and 4 test images" in capsys.readouterr().out
 
 
 def test_other_splits_than_the_official_ones_count_as_validation(small, own_bundle, digits, capsys):
