@@ -26,6 +26,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"  # shows nothing without its
 
 
 def right_answers(lesson: Lesson, entries: Sequence[Any]) -> dict[str, str]:
+    """The source text that takes the place of each stub in the solution."""
     references = {entry.name: entry.reference for entry in entries}
     return {stub.name: answer_source(stub, references[stub.name]) for _, stub in lesson.exercises()}
 
@@ -126,5 +127,6 @@ def _tidy(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def as_text(notebook: NotebookNode) -> str:
+    """The file's text; nbformat.ValidationError where it would not be a valid notebook."""
     nbformat.validate(notebook)
     return nbformat.writes(notebook).rstrip("\n") + "\n"

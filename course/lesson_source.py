@@ -109,9 +109,13 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def _find(lines: list[str], wanted: str, start: int) -> int:
-    """The index at or after `start` of the file's line that became the cell's line `wanted`."""
-    forms = {wanted, f"# {wanted}", f"#{wanted}"}
-    return next(n for n in range(start, len(lines)) if lines[n].rstrip() in forms)
+    """The index at or after `start` of the file's line that became the cell's line `wanted`.
+
+    A line that jupytext rewrote, as for `%%bash`, is not found; `start` is then near enough.
+    """
+    wanted = wanted.rstrip()
+    forms = {wanted, f"# {wanted}"}
+    return next((n for n in range(start, len(lines)) if lines[n].rstrip() in forms), start)
 
 
 def _cell(path: Path, kind: str, source: str, line: int, metadata: dict[str, Any]) -> Cell:

@@ -190,7 +190,7 @@ def _execute(lesson: Lesson, solution: NotebookNode) -> list[Problem]:
                 "COURSE_HOME": str(_new_folder(folder, "home")),
                 "COURSE_DATA": "",
                 "COURSE_RECORD": "",
-                "COURSE_STRICT": "",
+                "COURSE_STRICT": "1",  # a reference that its own check rejects fails the build
             },
             on_cell=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -289,7 +289,7 @@ def test_a_solution_is_executed_as_promised_and_the_same_each_time(course, monke
     course.edit(
         "lessons/01_one.py",
         'print(os.environ["COURSE_PROFILE"])',
-        'for name in ("PROFILE", "SEED", "DATA"):\n'
+        'for name in ("PROFILE", "SEED", "DATA", "STRICT"):\n'
         '    print(os.environ["COURSE_" + name], flush=True)\n'
         'print([os.listdir(os.environ[name]) for name in ("COURSE_CACHE", "COURSE_HOME")])\n'
         "print(os.listdir())",
@@ -298,7 +298,7 @@ def test_a_solution_is_executed_as_promised_and_the_same_each_time(course, monke
     solution = course.read("solutions/01_one.ipynb")
     assert solution.cells[3].outputs[0].data["text/plain"] == "8"
     [printed] = solution.cells[5].outputs
-    assert printed.text == "cpu\n0\n\n[[], []]\n[]\n"
+    assert printed.text == "cpu\n0\n\n1\n[[], []]\n[]\n"
     before = course.files()
     assert course.build(force=True) == 0
     assert course.files() == before
@@ -707,6 +707,19 @@ def test_links_of_a_markdown_file_start_where_it_lies(quick, capsys):
         "README.md:2",
         "docs/page.md:16",
     ]
+
+
+def test_a_line_is_found_below_commands_and_hard_breaks(quick, capsys):
+    quick.write(
+        "lessons/02_two.py",
+        '# %% [markdown]\n# break  \n# here\n\n# %%\n# !ls\n\n# %% language="bash"\n# ls\n\n'
+        '# %% [markdown]\n"""\n[x](gone.md)\n"""\n\n# %%\nx = (\n',
+    )
+    assert quick.build() == 1
+    assert capsys.readouterr().err.startswith("lessons/02_two.py:17: ")
+    quick.edit("lessons/02_two.py", "x = (", "x = 1")
+    assert quick.build() == 1
+    assert capsys.readouterr().err.startswith("lessons/02_two.py:13: ")
 
 
 def test_a_picture_in_code_needs_words_too(quick, capsys):
