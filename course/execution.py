@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def execute(
     that they share counts once for each. On Linux the kernel's own high-water mark is read
     too, so that a peak between two samples is not missed.
     """
-    with asyncio.Runner() as runner:
+    # Also on Windows the kind of loop on which ZeroMQ can wait.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(_execute(notebook, folder, environment, cell_timeout, on_cell))
 
 
@@ -72,7 +74,9 @@ async def _execute(
     manager = AsyncKernelManager(
         kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=KernelSpecManager(kernel_dirs=[])
     )
-    client = NotebookClient(notebook, km=manager, timeout=cell_timeout, record_timing=False)
+    client = NotebookClient(
+        notebook, km=manager, timeout=math.ceil(cell_timeout), record_timing=False
+    )
     manager.log = client.log = QUIET
     memory = MemoryWatch()
     started = time.perf_counter()
@@ -137,7 +141,7 @@ async def _run_cells(
             return f"Cell [{number}]: {problem.ename}: {_one_line(problem.evalue)}"
         except CellTimeoutError:
             return (
-                f"Cell [{number}]: still running after {client.timeout:.0f} s, stopped; "
+                f"Cell [{number}]: still running after {client.timeout} s, stopped; "
                 "choose a smaller profile or a faster machine."
             )
         except DeadKernelError:

@@ -67,7 +67,7 @@ def test_an_error_that_the_lesson_shows_on_purpose_is_none(tmp_path):
 def test_a_cell_that_takes_too_long_is_stopped_with_one_line(tmp_path):
     started = time.monotonic()
     lesson = notebook("import time", "time.sleep(60)")
-    execution = execute(lesson, tmp_path, {}, cell_timeout=1)
+    execution = execute(lesson, tmp_path, {}, cell_timeout=0.5)
     assert execution.error.startswith("Cell [2]: still running after 1 s")
     assert "\n" not in execution.error
     assert time.monotonic() - started < 20
