@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from course.installation import Problem, install
+from course.installation import Problem, UnknownProblem, install
 
 DISTRIBUTION = "foundation-models-hands-on"
 NEEDED_GB = 3.0  # .venv, and the largest package once more while pip unpacks it
@@ -89,16 +89,32 @@ def make_ready(root: Path, environment: Path) -> bool:
     missing = what_is_missing(environment, packages)
     if missing == "nothing":
         return False
-    check_space(environment)
-    if missing == "everything":
-        create(environment)
-    python = python_in(environment)
-    stamp = Stamp(str(environment), version_of(python) or "", packages)
-    write_stamp(environment, replace(stamp, packages=""))
-    install(python, root, environment)
-    write_stamp(environment, stamp)
-    print("The environment is ready.", file=sys.stderr)
+    try:
+        check_space(environment)
+        if missing == "everything":
+            create(environment)
+        install_stamped(root, environment, packages)
+    except OSError as error:
+        raise Problem(
+            f"{environment} cannot be written ({error.strerror}): see that the folder is yours and "
+            "that the disk is not full, then run the same command again."
+        ) from error
+    say("The environment is ready.")
     return True
+
+
+def install_stamped(root: Path, environment: Path, packages: str) -> None:
+    """Install the packages; until that is done, the stamp says that it is not."""
+    python = python_in(environment)
+    done = Stamp(str(environment), version_of(python) or "", packages)
+    write_stamp(environment, replace(done, packages=""))
+    say("Installing the packages of the course.")
+    try:
+        install(python, root, environment)
+    except UnknownProblem:
+        write_stamp(environment, replace(done, python="", packages=""))  # made anew next time
+        raise
+    write_stamp(environment, done)
 
 
 def what_is_missing(
@@ -138,7 +154,9 @@ def version_of(python: Path) -> str | None:
     """Such as "3.11"; None where this Python does not start or has no pip."""
     program = "import sys, pip; print('{}.{}'.format(*sys.version_info))"
     try:
-        answer = subprocess.run([python, "-c", program], capture_output=True, text=True)
+        answer = subprocess.run(
+            [python, "-c", program], capture_output=True, encoding="utf-8", errors="replace"
+        )
     except OSError:
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
@@ -179,22 +197,25 @@ def create(environment: Path) -> None:
     Raises:
         Problem: this Python cannot.
     """
-    print(
-        f"Making the course's own environment, {environment} (a few minutes, once).",
-        file=sys.stderr,
-    )
     if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+        version = "{}.{}".format(*sys.version_info)
         raise Problem(
-            f"This Python ({sys.executable}) lacks venv: on Debian or Ubuntu install it with "
-            "`sudo apt install python{}.{}-venv`, ".format(*sys.version_info)
-            + "elsewhere install Python from python.org, then run the same command again."
+            f"This Python ({sys.executable}) cannot make environments: on Debian or Ubuntu run "
+            f"`sudo apt install python{version}-venv`, elsewhere install Python from python.org, "
+            "then run the same command again."
         )
+    say(f"Making the course's own environment in {environment}: a few minutes, once.")
     base = getattr(sys, "_base_executable", sys.executable)
     command = [base, "-m", "venv", "--clear", str(environment)]
     answer = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if answer.returncode != 0:
-        lines = (answer.stderr + answer.stdout).strip().splitlines()
+        reason = (answer.stderr + answer.stdout).strip().splitlines()[-1:] or ["no reason given"]
         raise Problem(
-            f"{environment} could not be made ({lines[-1] if lines else 'no reason given'}): close "
-            "programs that use it, delete that folder, then run the same command again."
+            f"{environment} could not be made ({reason[0]}): see that its folder is yours and that "
+            "no program uses it, then run the same command again."
         )
+
+
+def say(sentence: str) -> None:
+    """A line for people, on the side of what the command itself prints."""
+    print(sentence, file=sys.stderr, flush=True)

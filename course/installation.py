@@ -47,6 +47,10 @@ class Problem(Exception):
     """Something that the person can mend; its text says what is wrong and what to do next."""
 
 
+class UnknownProblem(Problem):
+    """pip failed in a way that we do not know, so what it left cannot be trusted."""
+
+
 def install(python: Path, root: Path, environment: Path) -> None:
     """Install the course, editable, with the exact versions of constraints.txt.
 
@@ -58,6 +62,7 @@ def install(python: Path, root: Path, environment: Path) -> None:
     # A `user = true` in the person's pip settings would make pip refuse to work in .venv.
     settings = os.environ | {"PIP_USER": "0", "PYTHONIOENCODING": "utf-8"}
     log_path = environment / LOG
+    forget_half_unpacked(environment)
     with log_path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command,
@@ -77,7 +82,14 @@ def install(python: Path, root: Path, environment: Path) -> None:
             progress.close()
             stop(process)
     if process.returncode != 0:
-        raise Problem(explain(log_path))
+        raise problem_in(log_path)
+
+
+def forget_half_unpacked(environment: Path) -> None:
+    """Make pip install again what it was unpacking when it was stopped; RECORD comes last."""
+    for metadata in installed(environment):
+        if not (metadata / "RECORD").is_file():
+            shutil.rmtree(metadata)
 
 
 def count_packages(constraints: Path) -> int:
@@ -114,21 +126,27 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def explain(log_path: Path) -> str:
-    """One sentence for people on why pip failed, from its log."""
+def problem_in(log_path: Path) -> Problem:
+    """Why pip failed, for people, from its log."""
     log = log_path.read_text("utf-8", errors="replace")
     known = [sentence for pattern, sentence in KNOWN_FAILURES if re.search(pattern, log)]
     missing = re.search(r"No matching distribution found for (\S+)", log)
     errors = re.findall(r"^ERROR: (.+)", log, flags=re.MULTILINE)
-    if known:
-        sentence = known[0]
-    elif missing:
+    if not known and missing:
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-        sentence = f"There is no {missing[1]} for this machine ({machine}): try another one"
-    else:
-        reason = f"({errors[-1]})" if errors else "and did not say why"
-        sentence = f"pip could not install the packages {reason}: read the log"
-    return f"{sentence}, then run the same command again; it goes on from here (log: {log_path})."
+        known.append(
+            f"There is no {missing[1]} for this machine ({machine}): take another Python or "
+            "another machine"
+        )
+    if known:
+        return Problem(
+            f"{known[0]}, then run the same command again; it goes on from here (log: {log_path})."
+        )
+    reason = errors[-1] if errors else "it did not say why"
+    return UnknownProblem(
+        f"pip could not install the packages ({reason}): read {log_path}, then run the same "
+        "command again; it starts afresh."
+    )
 
 
 class Progress:
@@ -172,7 +190,7 @@ class Progress:
         elif line.startswith("Installing collected packages"):
             self.doing = "unpacking"
         elif self.doing.startswith("unpacking"):
-            self.doing = f"unpacking package {installed_packages(self.environment)} {total}"
+            self.doing = f"unpacking package {len(installed(self.environment))} {total}"
 
     def close(self) -> None:
         """End the line on a terminal."""
@@ -180,7 +198,7 @@ class Progress:
             print(file=sys.stderr)
 
 
-def installed_packages(environment: Path) -> int:
-    """How many packages lie in an environment (pip says nothing while it unpacks them)."""
+def installed(environment: Path) -> list[Path]:
+    """The metadata folder of each package that lies in an environment."""
     patterns = ("lib/python*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info")
-    return sum(1 for pattern in patterns for _ in environment.glob(pattern))
+    return [folder for pattern in patterns for folder in environment.glob(pattern)]

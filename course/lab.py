@@ -1,25 +1,24 @@
-"""`course lab`: fills `my_course/` with the lessons and opens it in JupyterLab.
+"""`course lab`: fills `my_course/` with the lessons and opens it in JupyterLab."""
 
-A student's work is never overwritten. A hidden record keeps what each lesson looked like when it
-was laid down, so a lesson that nobody touched can be brought up to date where it lies.
-"""
-
-import hashlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from course.environment import checkout
 from course.installation import Problem
+from course.workspace import fill
 
-RECORD = ".course.json"
 FIRST = "00_start_here.ipynb"
+LOG = ".jupyter.log"
 SECONDS_TO_START = 60
 
 
@@ -37,105 +36,28 @@ def lab(browser: bool) -> int:
         ) from error
     first = FIRST if (folder / FIRST).exists() else sorted(folder.glob("*.ipynb"))[0].name
     opens = browser and has_display()
-    process, address = start(folder, first, opens)
-    print(f"\nThe course is open at\n\n    {address}\n\nYour work is in {folder}. Ctrl-C stops it.")
-    return wait(process)
+    if server := running_in(folder):
+        print(f"The course is already open at\n\n    {address_of(server, first)}\n")
+        if opens:
+            webbrowser.open(address_of(server, first))
+        return 0
+    return serve(folder, first, opens)
 
 
-def fill(notebooks: Path, folder: Path) -> list[str]:
-    """Lay each lesson of `notebooks` into `folder`; a line for people on each change.
-
-    Raises:
-        Problem: there are no lessons to lay.
-        OSError: the folder cannot be written.
-    """
-    lessons = sorted(notebooks.glob("*.ipynb"))
-    if not lessons:
-        raise Problem(
-            f"There are no lessons in {notebooks}: `course lab` works in a full clone of the "
-            "course; run it there, or bring the folder back with `git checkout notebooks`."
-        )
-    folder.mkdir(exist_ok=True)
-    record = read_record(folder / RECORD)
-    news = [line for lesson in lessons if (line := lay(lesson, folder, record))]
-    write_safely(folder / RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
-    return news
-
-
-def lay(lesson: Path, folder: Path, record: dict[str, str]) -> str | None:
-    """Lay one lesson; what to tell the student, or None where nothing changed.
-
-    `record` holds, per file in `folder`, the fingerprint of what we laid there last, and under
-    "new NAME" that of the newest version laid beside a lesson that the student had changed.
-    """
-    content = lesson.read_bytes()
-    latest = fingerprint(content)
-    mine = folder / lesson.name
-    if not mine.exists():
-        write_safely(mine, content)
-        record[lesson.name] = latest
-        return f"new: {lesson.name}"
-    present = fingerprint(mine.read_bytes())
-    if present == latest:
-        record[lesson.name] = latest
-        return None
-    if present == record.get(lesson.name):
-        write_safely(mine, content)
-        record[lesson.name] = latest
-        return f"brought up to date: {lesson.name}"
-    if latest in (record.get(lesson.name), record.get(f"new {lesson.name}")):
-        return None
-    beside = free_place(mine, record)
-    write_safely(beside, content)
-    record[beside.name] = record[f"new {lesson.name}"] = latest
-    return f"{lesson.name} has a newer version: yours stays, the new one is {beside.name}"
-
-
-def free_place(mine: Path, record: dict[str, str]) -> Path:
-    """The first "NAME (new version N)" that is free, or that the student has not touched."""
-    number = 1
-    while True:
-        suffix = " (new version)" if number == 1 else f" (new version {number})"
-        beside = mine.with_stem(mine.stem + suffix)
-        if not beside.exists() or fingerprint(beside.read_bytes()) == record.get(beside.name):
-            return beside
-        number += 1
-
-
-def fingerprint(content: bytes) -> str:
-    """A hash of what a person can see in a notebook: cells, outputs and attachments.
-
-    JupyterLab rewrites the metadata of a notebook that was merely opened, so they do not count.
-    """
+def serve(folder: Path, notebook: str, browser: bool) -> int:
+    """Run JupyterLab until it ends or the person presses Ctrl-C; the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that JupyterLab ends with us
     try:
-        cells = json.loads(content)["cells"]
-        kept = ("cell_type", "source", "outputs", "attachments")
-        seen = [{key: joined(cell[key]) for key in kept if cell.get(key)} for cell in cells]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return hashlib.sha256(content).hexdigest()  # not a notebook (any more)
-    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
-
-
-def joined(value):
-    """Text as one string: a notebook may keep it as one or as a list of lines."""
-    lines = isinstance(value, list) and all(isinstance(part, str) for part in value)
-    return "".join(value) if lines else value
-
-
-def read_record(path: Path) -> dict[str, str]:
-    """What we laid down before; nothing where the record is missing or not readable any more."""
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def write_safely(path: Path, content: bytes) -> None:
-    """Write under another name first, so that a full disk never leaves half a file."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+        process, address = start(folder, notebook, browser)
+        try:
+            print(f"\nThe course is open at\n\n    {address}\n")
+            print(f"Your work is in {folder}. Ctrl-C stops it.", flush=True)
+            return process.wait()
+        finally:
+            stop(process)
+    except KeyboardInterrupt:
+        print("\nStopped. `course lab` opens the course again.")
+        return 0
 
 
 def start(folder: Path, notebook: str, browser: bool) -> tuple[subprocess.Popen[bytes], str]:
@@ -144,33 +66,77 @@ def start(folder: Path, notebook: str, browser: bool) -> tuple[subprocess.Popen[
     Raises:
         Problem: it did not start.
     """
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser"]
-    command += [f"--ServerApp.root_dir={folder}", "--ServerApp.answer_yes=True"]
-    command += ["--log-level=WARN", "--LabApp.news_url=None"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
-    server = wait_for_server(process)
-    address = f"{server['url']}lab/tree/{quote(notebook)}?token={server['token']}"
+    settings = (
+        f"ServerApp.root_dir={folder}",
+        "ServerApp.open_browser=False",
+        "ServerApp.allow_root=True",  # containers and continuous integration run as root
+        "ServerApp.answer_yes=True",  # Ctrl-C stops it without a question
+        "ServerApp.log_level=WARN",
+        "LabApp.log_level=WARN",
+        "KernelManager.transport_encryption=auto",  # without it each kernel warns
+        "LabApp.news_url=None",
+        "LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )
+    command = [sys.executable, "-m", "jupyterlab", *(f"--{setting}" for setting in settings)]
+    environment = {"JUPYTER_TOKEN": secrets.token_hex(24), **os.environ}
+    log_path = folder / LOG
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        address = address_of(wait_for_server(process, log_path), notebook)
+    except BaseException:  # Ctrl-C too must not leave it running
+        stop(process)
+        raise
     if browser:
         webbrowser.open(address)
     return process, address
 
 
-def wait_for_server(process: subprocess.Popen[bytes]) -> dict:
+def address_of(server: dict[str, Any], notebook: str) -> str:
+    """Where a notebook of a running server opens without asking for a password."""
+    return f"{server['url']}lab/tree/{quote(notebook)}?token={server['token']}"
+
+
+def servers() -> Iterator[dict[str, Any]]:
+    """What each running Jupyter server of this person says about itself.
+
+    Jupyter's own `list_running_servers` gives the same, but takes two seconds to import.
+    """
+    import psutil
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
+        try:
+            server = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):  # just being written or taken away
+            continue
+        if psutil.pid_exists(server["pid"]):
+            yield server
+
+
+def running_in(folder: Path) -> dict[str, Any] | None:
+    """The Jupyter server that already has this folder open: two would write over each other."""
+    return next((server for server in servers() if server["root_dir"] == str(folder)), None)
+
+
+def wait_for_server(process: subprocess.Popen[bytes], log_path: Path) -> dict[str, Any]:
     """What the Jupyter server of this process says about itself, as soon as it does."""
     import psutil
-    from jupyter_server.serverapp import list_running_servers
 
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
-        # On Windows the Python of an environment starts another one, which is the server.
-        family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children())}
-        for server in list_running_servers():
-            if server["pid"] in family:
+        for server in servers():
+            # On Windows the Python of an environment starts another one, which is the server.
+            if process.pid in (server["pid"], psutil.Process(server["pid"]).ppid()):
                 return server
         time.sleep(0.1)
-    stop(process)
-    raise Problem("JupyterLab did not start; its own words are above. Run `course lab` again.")
+    words = log_path.read_text("utf-8", errors="replace").strip().splitlines()
+    raise Problem(
+        f"JupyterLab did not start ({words[-1] if words else 'it did not say why'}): read "
+        f"{log_path}, then run `course lab` again."
+    )
 
 
 def has_display() -> bool:
@@ -179,18 +145,6 @@ def has_display() -> bool:
         return False
     desktop = sys.platform in ("win32", "darwin")
     return desktop or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait until JupyterLab ends or the person presses Ctrl-C; the exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        print("\nStopped. `course lab` opens the course again.")
-        return 0
-    finally:
-        stop(process)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
