@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import random
+import shutil
 import sys
 from typing import Any
 
@@ -15,20 +16,28 @@ PROFILES = ("smoke", "cpu", "gpu")
 def profile() -> str:
     """The size of run that suits this machine: "smoke", "cpu" or "gpu".
 
-    `COURSE_PROFILE` decides where it is set; otherwise "gpu" where torch sees a CUDA device,
-    and "cpu" everywhere else.
+    `COURSE_PROFILE` decides where it is set; otherwise "gpu" where there is an NVIDIA GPU that the
+    framework in use can reach, and "cpu" everywhere else.
 
     Raises:
         ValueError: `COURSE_PROFILE` holds another word.
     """
     chosen = os.environ.get("COURSE_PROFILE", "").strip().lower()
     if not chosen:
-        return "gpu" if device() == "cuda" else "cpu"
+        return "gpu" if _gpu_in_reach() else "cpu"
     if chosen not in PROFILES:
         raise ValueError(
             f"COURSE_PROFILE is {chosen!r}; set it to one of {', '.join(PROFILES)}, or unset it."
         )
     return chosen
+
+
+def _gpu_in_reach() -> bool:
+    """Asks torch only where it is loaded: a TensorFlow lesson must not load it by accident."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    torch = sys.modules.get("torch")
+    return torch is None or torch.cuda.is_available()
 
 
 def by_profile(*, smoke: Any, cpu: Any, gpu: Any) -> Any:

@@ -18,26 +18,25 @@ PIXELS_PER_INCH = 144
 WIDEST = 760  # pixels on the page
 
 
-def show(figure: Figure, alt: str, handle: Any = None) -> Any:
-    """Put a finished figure on the page.
-
-    alt: what the picture shows, in words. handle: what an earlier call returned, to replace that
-    picture instead of adding one. Returns the handle.
+def show(figure: Figure, alt: str) -> None:
+    """Put a finished figure on the page; `alt` says in words what it shows.
 
     Raises:
         ValueError: `alt` is empty.
     """
+    bundle, metadata = _picture(figure, alt)
+    display(bundle, raw=True, metadata=metadata)
+
+
+def _picture(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, dict]]:
+    """The figure as a display bundle, and the metadata in which notebooks keep its description."""
     if not alt.strip():
         raise ValueError("A picture needs a description: give show(figure, alt) some text.")
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight", facecolor="white")
     width = min(WIDEST, int(figure.get_figwidth() * 90))
     bundle = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt}
-    metadata = {"image/png": {"alt": alt, "width": width}}
-    if handle is None:
-        return display(bundle, raw=True, metadata=metadata, display_id=True)
-    handle.update(bundle, raw=True, metadata=metadata)
-    return handle
+    return bundle, {"image/png": {"alt": alt, "width": width}}
 
 
 def axes(
@@ -46,11 +45,26 @@ def axes(
     """A figure with one pair of labelled axes, ready to draw on. Sizes in inches."""
     figure = Figure(figsize=(width, height))
     drawing = figure.add_subplot()
+    _dress(drawing, title, x_label, y_label)
+    return figure, drawing
+
+
+def pair(
+    left_title: str, right_title: str, x_label: str, width: float = 7.5, height: float = 2.8
+) -> tuple[Figure, tuple[Any, Any]]:
+    """A figure with two pairs of axes side by side that share the horizontal label."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    drawings = tuple(figure.subplots(1, 2))
+    for drawing, title in zip(drawings, (left_title, right_title), strict=True):
+        _dress(drawing, title, x_label, "")
+    return figure, drawings
+
+
+def _dress(drawing: Any, title: str, x_label: str, y_label: str) -> None:
     drawing.set(title=title, xlabel=x_label, ylabel=y_label)
     drawing.set_prop_cycle(color=COLOURS)
     drawing.spines[["top", "right"]].set_visible(False)
     drawing.grid(alpha=0.3)
-    return figure, drawing
 
 
 def images(
@@ -120,10 +134,12 @@ class LiveCurves:
             drawing = figure.add_subplot(1, len(self.names), place + 1)
             steps = range(1, len(self.values[name]) + 1)
             drawing.plot(steps, self.values[name], "o-", color=COLOURS[place], markersize=3)
-            drawing.set(title=name, xlabel=self.x_label)
-            drawing.spines[["top", "right"]].set_visible(False)
-            drawing.grid(alpha=0.3)
+            _dress(drawing, name, self.x_label, "")
         figure.tight_layout()
         latest = ", ".join(f"{name} {self.values[name][-1]:.4g}" for name in self.names)
         alt = f"Curves after {len(self.values[self.names[0]])} {self.x_label}s: {latest}"
-        self._handle = show(figure, alt, self._handle)
+        bundle, metadata = _picture(figure, alt)
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, metadata=metadata, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True, metadata=metadata)

@@ -1,0 +1,833 @@
+# %% [markdown]
+# # 01 · A network that reads digits
+#
+# {{badges}}
+#
+# Nobody can write down the rules by which we tell a 4 from a 9. In this lesson a program finds such
+# rules by itself, from examples. You build it from the smallest part upwards: a neuron, a layer, a
+# loss, the slope of the loss. First by hand in NumPy, where nothing is hidden, then in PyTorch,
+# which does the same and more.
+#
+# {{budget}}
+
+# %% [markdown]
+# **After this lesson you can**
+#
+# 1. compute what a network of dense layers says about an image, and say the shape of every step;
+# 2. turn its scores into probabilities and a loss that do not overflow;
+# 3. find the slope of the loss for every weight by back-propagation, and *check* that it is right;
+# 4. write the training loop in PyTorch and know what each line is for;
+# 5. judge the result: on data the network has never seen, by a number and by its mistakes.
+#
+# **Before this**: lesson 00 (arrays, shapes, how exercises work) and the idea of a derivative as a
+# slope.
+
+# %% [markdown]
+# ## 1 · The data and the goal
+#
+# The first cell loads what we need. Each exercise below is checked as soon as you run its cell. You
+# may skip any of them: the course's own answer then stands in, and the rest still works.
+
+# %%
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from course import data, hardware, plots
+from course.exercises import exercise
+from course.results import report
+
+seed = hardware.seed_everything()
+device = hardware.device()
+print(hardware.describe())
+
+# %% [markdown]
+# Our data set is MNIST: scans of handwritten digits, 28 × 28 pixels of grey, collected in the 1990s
+# from American office clerks and school pupils.
+
+# %%
+digits = data.mnist()
+plots.images(digits.x_train[:20], "Twenty training digits", captions=digits.y_train[:20])
+
+# %% [markdown]
+# Some are easy, some are not. A network of the kind that we build today takes a plain list of
+# numbers, so each image becomes one row of 28 · 28 = 784 values between 0 and 1.
+
+
+# %%
+def as_rows(images):
+    """uint8 [N, 28, 28] → float64 [N, 784] between 0 and 1."""
+    return images.reshape(len(images), -1) / 255
+
+
+x_all, y_all = as_rows(digits.x_train), digits.y_train.astype(np.int64)
+print("images", digits.x_train.shape, "→ rows", x_all.shape, "and labels", y_all.shape)
+
+# %% [markdown]
+# Every choice in this lesson (how long to train, how fast) is made on a **validation set**: images
+# that we hold back and never train on. The **test set** stays closed until the last section. If we
+# chose by looking at it, its number would be too good to be true.
+
+# %%
+rng = np.random.default_rng(seed)
+order = rng.permutation(len(x_all))
+held_back = len(x_all) // 10
+x_val, y_val = x_all[order[:held_back]], y_all[order[:held_back]]
+x_train, y_train = x_all[order[held_back:]], y_all[order[held_back:]]
+
+most_common = np.bincount(y_train).max() / len(y_train)
+print(f"{len(x_train):,} images to train on, {len(x_val):,} to validate")
+print(f"always answering with the most common digit would be right {most_common:.1%} of the time")
+
+# %% [markdown]
+# That last figure is our first opponent. The second one is lesson 00's nearest average image, right
+# about eight times in ten. A network has to beat both.
+
+# %% [markdown]
+# ## 2 · Neurons and layers
+#
+# A **neuron** is a weighted sum: each input $x_d$ is multiplied with a weight $w_d$, everything is
+# added up, and a bias $b$ is added:
+#
+# $$z = w_1 x_1 + w_2 x_2 + \dots + w_D x_D + b$$
+#
+# A large positive weight says "this input speaks for me", a negative one "against me". The bias says
+# how eager the neuron is before it has seen anything.
+
+# %%
+inputs = np.array([0.0, 1.0, 0.5])
+weights_of_one = np.array([2.0, -1.0, 4.0])
+bias_of_one = 0.5
+z = 0.0
+for x_d, w_d in zip(inputs, weights_of_one, strict=True):
+    z += w_d * x_d
+print("by hand:", z + bias_of_one, "  with NumPy:", inputs @ weights_of_one + bias_of_one)
+
+# %% [markdown]
+# Both give 1.5: `@` multiplies and adds up in one go.
+#
+# A **layer** is many neurons that look at the same inputs. Their weights stand side by side as the
+# columns of a matrix. We name the axes once: **B** images in a batch, **D** inputs, **H** neurons.
+#
+# | | shape |
+# |---|---|
+# | inputs `x` | [B, D] |
+# | weights | [D, H] |
+# | bias | [H] |
+# | result | [B, H] |
+
+
+# %%
+@exercise("mlp.layer")
+def layer(x, weights, bias):
+    """The weighted sums of all neurons for all images of a batch.
+
+    x: [B, D], weights: [D, H], bias: [H] → [B, H].
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# One call now serves a whole batch, without any loop:
+
+# %%
+some_weights = rng.normal(0, 0.05, (784, 5))
+print("five neurons, three images →", layer(x_train[:3], some_weights, np.zeros(5)).shape)
+
+# %% [markdown]
+# ### Why layers alone are not enough
+#
+# **Predict, then run.** Two layers in a row, each only weighted sums. Can they do anything that a
+# single layer cannot?
+
+# %%
+w1, b1 = rng.normal(size=(4, 6)), rng.normal(size=6)
+w2, b2 = rng.normal(size=(6, 3)), rng.normal(size=3)
+x_small = rng.normal(size=(2, 4))
+two_layers = layer(layer(x_small, w1, b1), w2, b2)
+one_layer = layer(x_small, w1 @ w2, b1 @ w2 + b2)
+print("largest difference:", np.abs(two_layers - one_layer).max())
+assert np.allclose(two_layers, one_layer)
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# $(x W_1 + b_1) W_2 + b_2 = x (W_1 W_2) + (b_1 W_2 + b_2)$: the two matrices melt into one. A
+# hundred such layers are still one layer. Something that is not a weighted sum has to stand between
+# them.
+# </details>
+
+# %% [markdown]
+# That something is an **activation function**, applied to every number on its own. For a long time
+# it was the *sigmoid*, $1 / (1 + e^{-z})$, which squeezes any number into 0…1. Today most networks
+# use a simpler one, **ReLU** (rectified linear unit): keep positive numbers, replace negative ones
+# by 0.
+
+
+# %%
+@exercise("mlp.relu")
+def relu(z):
+    """Rectified linear unit: z of any shape → same shape, negatives replaced by 0."""
+    raise NotImplementedError
+
+
+# %% [markdown]
+# Here are both, and below them their slopes. Training follows slopes, so the right-hand picture
+# decides how well a network of many layers learns.
+
+# %%
+grid = np.linspace(-5, 5, 201)
+sigmoid = 1 / (1 + np.exp(-grid))
+figure, (left, right) = plots.pair("Activation", "Slope of the activation", "z")
+left.plot(grid, sigmoid, label="sigmoid")
+left.plot(grid, relu(grid), "--", label="ReLU")
+right.plot(grid, sigmoid * (1 - sigmoid), label="sigmoid")
+right.plot(grid, grid > 0, "--", label="ReLU")
+left.legend()
+plots.show(figure, "Sigmoid rises from 0 to 1, its slope is at most 0.25; ReLU's slope is 0 or 1")
+
+# %% [markdown]
+# **Predict, then run.** On its way back through a network the slope is multiplied with the slope of
+# each activation that it passes. What is left after ten sigmoid layers, in the *best* case?
+
+# %%
+best_sigmoid_slope = (sigmoid * (1 - sigmoid)).max()
+print(f"steepest point of the sigmoid: {best_sigmoid_slope}")
+print(f"after ten layers: {best_sigmoid_slope**10:.1e};  ReLU where it is active: {1.0**10}")
+assert best_sigmoid_slope == 0.25
+
+# %% [markdown]
+# <details><summary>Why does that matter?</summary>
+#
+# A millionth of the slope arrives at the first layers, so they hardly learn: the *vanishing gradient*.
+# ReLU passes the slope whole where a neuron is active. Where it is not active, it passes nothing;
+# that is a price, and section 5 shows what happens when it is forgotten.
+# </details>
+
+# %% [markdown]
+# ## 3 · From scores to probabilities to a loss
+#
+# The last layer has one neuron for each class: **K** = 10 scores, called **logits**. They can be any
+# numbers. *Softmax* turns them into probabilities: take the exponential of each, so that all are
+# positive, and divide by their sum, so that they add up to 1:
+#
+# $$p_k = \frac{e^{z_k}}{e^{z_1} + \dots + e^{z_K}}$$
+
+
+# %%
+def naive_softmax(logits):
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+print(naive_softmax(np.array([[2.0, 1.0, -1.0]])).round(3))
+
+# %% [markdown]
+# The formula, word for word, and the result looks right: three probabilities, the largest logit
+# first. Now the same three logits, each of them 1000 larger. Nothing about their differences has
+# changed.
+
+# %%
+with np.errstate(all="ignore"):
+    print(naive_softmax(np.array([[1002.0, 1001.0, 999.0]])))
+
+# %% [markdown]
+# `nan` means *not a number*. $e^{1002}$ is larger than any number that a computer stores as a float,
+# so it becomes infinite, and infinite divided by infinite is not a number. One such value and every
+# weight of the network is `nan` after the next step.
+#
+# **Bug hunt.** Mend the function. It must give the same probabilities as the formula, for logits of
+# any size.
+
+
+# %%
+@exercise("mlp.softmax")
+def softmax(logits):
+    """Probabilities over the classes: [B, K] → [B, K], each row adds up to 1."""
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+# %%
+print(softmax(np.array([[2.0, 1.0, -1.0], [1002.0, 1001.0, 999.0]])).round(3))
+logits = rng.normal(0, 100, (5, 10))
+from_torch = torch.softmax(torch.tensor(logits), dim=1).numpy()
+assert np.allclose(softmax(logits), from_torch)
+
+# %% [markdown]
+# Both rows are now equal, and PyTorch's `softmax` agrees: it uses the same trick.
+#
+# ### How wrong is a guess?
+#
+# Training needs one number that says how badly the network did. We look at the probability $p$ that
+# it gave to the *right* class and take $-\log p$: 0 if it was certain and right, large if it was
+# certain and wrong. The mean over the batch is the **cross-entropy**.
+
+# %%
+figure, drawing = plots.axes(
+    "The loss of one image", "probability given to the right class", "−log p"
+)
+p = np.linspace(0.005, 1, 300)
+drawing.plot(p, -np.log(p))
+plots.show(figure, "The curve −log p: 0 at p = 1, 0.7 at p = 0.5, rising steeply towards p = 0")
+
+# %% [markdown]
+# Write it so that it also survives very large logits. There, a probability can be so small that the
+# computer rounds it to 0, and $\log 0$ is infinite: take the logarithm *before* anything is rounded.
+
+
+# %%
+@exercise("mlp.cross_entropy")
+def cross_entropy(logits, targets):
+    """The mean over the batch of −log(probability of the right class).
+
+    logits: [B, K], targets: [B] with the number of the right class → one number.
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# **Predict, then run.** A network that knows nothing gives each of the ten digits the same
+# probability. What is its loss?
+
+# %%
+knows_nothing = np.zeros((len(y_val), 10))
+print(f"loss {cross_entropy(knows_nothing, y_val):.4f}, and log(10) is {np.log(10):.4f}")
+assert np.isclose(cross_entropy(knows_nothing, y_val), np.log(10))
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# $p = 1/10$ for every image, and $-\log(1/10) = \log 10 \approx 2.30$. Remember this number: a
+# network with ten classes whose loss stays at 2.30 has learned nothing.
+# </details>
+
+# %% [markdown]
+# ## 4 · Forward: a whole network
+#
+# A network is a list of layers, each a pair (weights, bias). The first layer reads the image; every
+# later layer reads **the activations of the layer before it**. After each layer comes a ReLU, except
+# after the last, whose sums are the logits.
+
+
+# %%
+def init_layers(sizes, rng):
+    """Random layers: [784, 64, 10] gives a layer 784 → 64 and a layer 64 → 10."""
+    return [
+        (rng.normal(0, np.sqrt(2 / inputs), (inputs, outputs)), np.zeros(outputs))
+        for inputs, outputs in pairwise(sizes)
+    ]
+
+
+layers = init_layers([784, 64, 32, 10], rng)
+for weights, bias in layers:
+    print("weights", weights.shape, " bias", bias.shape)
+
+# %% [markdown]
+# The weights start at random, with a spread of $\sqrt{2 / D}$. He and others showed in 2015 that
+# with this choice the numbers neither fade nor explode on their way through many ReLU layers.
+#
+# We will need what every layer computed again on the way back, so `forward` keeps it all.
+
+
+# %%
+@exercise("mlp.forward")
+def forward(x, layers):
+    """Everything that the network computes for a batch.
+
+    x: [B, D]; layers: a list of (weights, bias).
+    Returns the list [x, activations of layer 1, …, logits]: one element more than there are layers.
+    Use `layer` and `relu` from above.
+    """
+    raise NotImplementedError
+
+
+# %%
+activations = forward(x_val, layers)
+print(" → ".join(str(a.shape) for a in activations))
+untrained = (activations[-1].argmax(axis=1) == y_val).mean()
+print(f"loss {cross_entropy(activations[-1], y_val):.2f}, accuracy {untrained:.1%}")
+
+# %% [markdown]
+# `argmax` picks the class with the highest logit: the network's answer. Untrained, it is about as
+# good as guessing, and its loss lies at or above 2.30.
+
+# %% [markdown]
+# ## 5 · Backward: which way is down?
+#
+# Each weight has a **slope**: how much the loss changes when this weight grows a little. To learn,
+# move every weight a small step *against* its slope. All slopes together are called the **gradient**.
+#
+# One way to get a slope is to measure it: nudge the weight up, nudge it down, compare the two losses.
+
+
+# %%
+def measured_slope(loss, array, place, step=1e-5):
+    """Slope of loss() with respect to array[place], by a finite difference."""
+    value = array[place]
+    array[place] = value + step
+    above = loss()
+    array[place] = value - step
+    below = loss()
+    array[place] = value
+    return (above - below) / (2 * step)
+
+
+some, some_targets = x_train[:8], y_train[:8]
+weights = layers[0][0]
+slope = measured_slope(
+    lambda: cross_entropy(forward(some, layers)[-1], some_targets), weights, (300, 0)
+)
+print(f"slope of one weight: {slope:.6f}")
+print(f"weights in this small network: {sum(w.size + b.size for w, b in layers):,}")
+
+# %% [markdown]
+# This is easy to trust and hopelessly slow: two passes through the network for *one* weight, and
+# there are more than fifty thousand. **Back-propagation** finds all slopes in one pass, from the
+# loss back to the input. The measured slope remains useful: as a judge.
+#
+# ### The first step back: the logits
+#
+# For softmax with cross-entropy the slope has a very short form. At the right class it is
+# *probability − 1*, at every other class *probability*. Divide by B, because the loss is a mean.
+
+
+# %%
+@exercise("mlp.logits_gradient")
+def logits_gradient(logits, targets):
+    """Slope of the mean cross-entropy for each logit: [B, K], targets [B] → [B, K]."""
+    raise NotImplementedError
+
+
+# %%
+small_logits, small_targets = rng.normal(size=(3, 4)), np.array([0, 3, 1])
+measured = np.zeros((3, 4))
+for place in np.ndindex(3, 4):
+    measured[place] = measured_slope(
+        lambda: cross_entropy(small_logits, small_targets), small_logits, place
+    )
+print(measured.round(4))
+assert np.allclose(logits_gradient(small_logits, small_targets), measured, atol=1e-8)
+
+# %% [markdown]
+# Your formula and the measured slopes agree. Read one row: exactly one number is negative, the right
+# class, whose logit should grow. The row adds up to 0: what one class wins, the others lose.
+#
+# ### Then layer by layer
+#
+# A layer computed `inputs @ weights + bias`. If `gradient` holds the slopes of its result, then
+#
+# - slopes of the weights: `inputs.T @ gradient`, shape [D, H];
+# - slopes of the bias: the sum of `gradient` over the batch, shape [H];
+# - slopes of the inputs: `gradient @ weights.T`, shape [B, D]; the layer before goes on from there.
+
+# %% [markdown]
+# Somebody has written this down. The shapes fit, nothing crashes. Before we trust it, we let the
+# judge decide: for every layer, compare a few slopes with measured ones.
+
+
+# %%
+def suspect_backward(activations, layers, targets):
+    gradient = logits_gradient(activations[-1], targets)
+    gradients = []
+    for (weights, _), inputs in zip(reversed(layers), reversed(activations[:-1]), strict=True):
+        gradients.append((inputs.T @ gradient, gradient.sum(axis=0)))
+        gradient = gradient @ weights.T
+    return gradients[::-1]
+
+
+def judge(backward):
+    """Largest relative error of 20 slopes in each layer."""
+    gradients = backward(forward(some, layers), layers, some_targets)
+    errors = []
+    for (weights, _), (slopes, _) in zip(layers, gradients, strict=True):
+        busy = np.argwhere(np.abs(slopes) > 1e-4)[:20]
+        for place in map(tuple, busy):
+            true = measured_slope(
+                lambda: cross_entropy(forward(some, layers)[-1], some_targets), weights, place
+            )
+            errors.append(abs(slopes[place] - true) / abs(slopes[place]))
+    return np.array(errors).reshape(len(layers), -1).max(axis=1)
+
+
+for number, error in enumerate(judge(suspect_backward), 1):
+    print(f"layer {number}: largest error {error:.1e}")
+
+# %% [markdown]
+# The last layer is right to seven digits. The layers before it are wrong by as much as the slopes
+# themselves. A network trained like this still learns a little, which makes the fault hard to notice.
+#
+# **Bug hunt.** Something that happened to the numbers on the way forward, between two layers, is not
+# undone on the way back. Mend it.
+
+
+# %%
+@exercise("mlp.backward")
+def backward(activations, layers, targets):
+    """Slopes of the mean cross-entropy for all weights and biases.
+
+    activations: what `forward` returned; targets: [B].
+    Returns a list of (slopes of the weights, slopes of the bias), first layer first.
+    """
+    gradient = logits_gradient(activations[-1], targets)
+    gradients = []
+    for (weights, _), inputs in zip(reversed(layers), reversed(activations[:-1]), strict=True):
+        gradients.append((inputs.T @ gradient, gradient.sum(axis=0)))
+        gradient = gradient @ weights.T
+    return gradients[::-1]
+
+
+# %%
+errors = judge(backward)
+for number, error in enumerate(errors, 1):
+    print(f"layer {number}: largest error {error:.1e}")
+assert errors.max() < 1e-4
+
+# %% [markdown]
+# Every layer agrees with the measurement. This test, *compare with a finite difference*, is how
+# people who write deep-learning libraries check themselves.
+#
+# ### Learning
+#
+# Now the whole of training fits in a few lines: take a batch, go forward, go backward, move each
+# weight a small step against its slope. The size of the step is the **learning rate**. One pass over
+# all training images is an **epoch**.
+
+
+# %%
+def train_by_hand(layers, num_epochs, learning_rate=0.2, batch_size=64):
+    """Gradient descent in NumPy; changes the layers in place, returns the loss of each step."""
+    losses = []
+    for _ in range(num_epochs):
+        order = rng.permutation(len(x_train))
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            activations = forward(x_train[batch], layers)
+            losses.append(cross_entropy(activations[-1], y_train[batch]))
+            gradients = backward(activations, layers, y_train[batch])
+            for (weights, bias), (weight_slopes, bias_slopes) in zip(
+                layers, gradients, strict=True
+            ):
+                weights -= learning_rate * weight_slopes
+                bias -= learning_rate * bias_slopes
+    return losses
+
+
+def accuracy_by_hand(layers, x, y):
+    return (forward(x, layers)[-1].argmax(axis=1) == y).mean()
+
+
+# %%
+layers = init_layers([784, 64, 10], rng)
+losses = train_by_hand(layers, num_epochs=hardware.by_profile(smoke=2, cpu=5, gpu=2))
+by_hand = accuracy_by_hand(layers, x_val, y_val)
+
+figure, drawing = plots.axes("Learning by hand", "step", "loss of the batch")
+drawing.plot(losses, linewidth=0.8)
+drawing.axhline(np.log(10), linestyle=":", color="grey")
+plots.show(
+    figure, f"The loss falls from about 2.4 to {np.mean(losses[-20:]):.2f} in {len(losses)} steps"
+)
+print(f"validation accuracy {by_hand:.1%}")
+assert by_hand > 0.8
+
+# %% [markdown]
+# The dotted line is $\log 10$, the loss of knowing nothing. Within a few steps the network leaves it
+# behind. No line of this program says anything about digits.
+#
+# **Predict, then run.** We started from random weights. What happens if all of them start at 0?
+
+# %%
+zero_layers = [(np.zeros_like(weights), np.zeros_like(bias)) for weights, bias in layers]
+losses = train_by_hand(zero_layers, num_epochs=2)
+from_zero = accuracy_by_hand(zero_layers, x_val, y_val)
+print(f"loss at the end {np.mean(losses[-20:]):.2f}, validation accuracy {from_zero:.1%}")
+print(
+    f"weights that moved: {np.count_nonzero(zero_layers[0][0]) + np.count_nonzero(zero_layers[1][0])}"
+)
+assert np.mean(losses[-20:]) > 2.25 and from_zero < 0.2
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# With zero weights every hidden neuron gives 0. The slopes of the last weights are multiplied with
+# those zeros, and the slopes of the first weights with the zero weights above them: all vanish. Only
+# the last bias learns, namely how common each digit is. Even with equal weights that are not zero, all hidden
+# neurons would get the same slope and stay copies of each other. Chance has to break the tie.
+# </details>
+
+# %% [markdown]
+# ## 6 · The same in PyTorch
+#
+# PyTorch watches what you compute and works out the slopes itself: **autograd**. Let us see whether
+# it finds the same slopes as your `backward`, on the trained network.
+
+# %%
+tensors = [tuple(torch.tensor(array, requires_grad=True) for array in pair) for pair in layers]
+hidden = torch.relu(torch.tensor(some) @ tensors[0][0] + tensors[0][1])
+logits = hidden @ tensors[1][0] + tensors[1][1]
+functional.cross_entropy(logits, torch.tensor(some_targets)).backward()
+
+for mine, theirs in zip(
+    backward(forward(some, layers), layers, some_targets), tensors, strict=True
+):
+    for my_slopes, tensor in zip(mine, theirs, strict=True):
+        assert np.allclose(my_slopes, tensor.grad.numpy(), atol=1e-12)
+        print("slopes", my_slopes.shape, "equal")
+
+# %% [markdown]
+# Equal to twelve digits. You have written what `loss.backward()` does.
+#
+# From here on PyTorch does the bookkeeping. A network becomes a class: a `nn.Module` owns its
+# parameters, and `forward` says how they are used. `nn.Linear(D, H)` is our `layer`, with its weights
+# stored as [H, D].
+
+
+# %%
+@exercise("mlp.MLP")
+class MLP(nn.Module):
+    """Dense layers of the given sizes, ReLU after each of them but the last.
+
+    MLP([784, 64, 10]) has a layer 784 → 64 and a layer 64 → 10. Input [B, 784], output: logits [B, 10].
+    """
+
+    def __init__(self, sizes):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
+# %% [markdown]
+# **Predict, then run.** How many numbers does `MLP([784, 512, 256, 10])` learn? Count weights and
+# biases of its three layers before you run the cell.
+
+# %%
+model = MLP([784, 512, 256, 10])
+for name, parameter in model.named_parameters():
+    print(f"{name:20} {tuple(parameter.shape)!s:12} {parameter.numel():>8,}")
+total = sum(parameter.numel() for parameter in model.parameters())
+print(f"{total:,} in all")
+assert total == 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10
+
+# %% [markdown]
+# <details><summary>Why so many?</summary>
+#
+# Three quarters sit in the first layer: each of its 512 neurons has a weight for every pixel. Lesson
+# 03 shows how to look at images with far fewer.
+# </details>
+#
+# An **optimizer** is the object that moves the parameters. One step of training is always the same
+# five actions. Put them in order.
+
+
+# %%
+@exercise("mlp.train_step")
+def train_step(model, optimizer, loss_function, x, y):
+    """One step of training on one batch.
+
+    Forget the old slopes, compute the loss `loss_function(model(x), y)`, find the slopes, let the
+    optimizer move the parameters; return the loss as a plain number.
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# ## 7 · Training for real
+#
+# Three choices make this run better than the one by hand, all made on the validation set:
+#
+# - **Adam**, an optimizer that adapts the step of each weight to the slopes it has seen;
+# - a **schedule**: the learning rate grows at first, then falls almost to 0, so that the end is calm;
+# - **label smoothing** of 0.1: the right digit should get 91 %, each other digit 1 %. A network that
+#   is never asked for 100 % does not become overconfident.
+
+
+# %%
+def to_device(x, y):
+    return torch.tensor(x, dtype=torch.float32, device=device), torch.tensor(y, device=device)
+
+
+def accuracy(model, x, y):
+    """Share of right answers; x [N, 784] and y [N] on the model's device."""
+    model.eval()
+    with torch.no_grad():
+        return (model(x).argmax(dim=1) == y).float().mean().item()
+
+
+# %% [markdown]
+# `eval()` says that we are measuring, not training: some parts of later networks behave differently
+# then. `no_grad()` saves the work of watching for slopes. And here is the loop, all of it:
+
+
+# %%
+def train(model, train_set, val_set, num_epochs, batch_size=64, learning_rate=3e-3):
+    (x, y), curves = train_set, plots.LiveCurves("training loss", "validation accuracy")
+    optimizer = torch.optim.Adam(model.parameters())
+    num_steps = num_epochs * -(-len(x) // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, num_steps)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=0.1)
+    for _ in range(num_epochs):
+        model.train()
+        losses = []
+        for batch in torch.randperm(len(x), device=device).split(batch_size):
+            losses.append(train_step(model, optimizer, loss_function, x[batch], y[batch]))
+            schedule.step()
+        curves.add(np.mean(losses), accuracy(model, *val_set))
+
+
+# %% [markdown]
+# **Predict, then run.** With label smoothing, can the training loss reach 0?
+
+# %%
+train_set, val_set = to_device(x_train, y_train), to_device(x_val, y_val)
+few = hardware.by_profile(smoke=3, cpu=12, gpu=15)
+num_epochs = few if digits.variant == "sample" or device == "cuda" else few // 2
+model = MLP([784, 512, 256, 10]).to(device)
+start = perf_counter()
+train(model, train_set, val_set, num_epochs)
+print(f"{num_epochs} epochs in {perf_counter() - start:.1f} s")
+
+# %% [markdown]
+# <details><summary>What does the loss settle at, and why?</summary>
+#
+# The best possible answer gives 0.91 to the right class and 0.01 to the nine others. Its loss is
+# $-0.91 \log 0.91 - 9 \cdot 0.01 \log 0.01 \approx 0.50$. A training loss close to 0.5 therefore
+# means that the network has learned its training images almost by heart.
+# </details>
+
+# %%
+target = np.array([0.91] + [0.01] * 9)
+floor = -(target * np.log(target)).sum()
+print(f"no network can bring this loss below {floor:.4f}")
+assert abs(floor - 0.50) < 0.005
+
+# %% [markdown]
+# ## 8 · The test, once
+#
+# All choices are made. Now, and only now, we open the test set. The line below also says where the
+# result should lie on your kind of machine.
+
+# %%
+x_test, y_test = to_device(as_rows(digits.x_test), digits.y_test.astype(np.int64))
+test_accuracy = accuracy(model, x_test, y_test)
+report("mlp.test_accuracy", test_accuracy, data=digits)
+
+# %% [markdown]
+# ### What does it get wrong?
+#
+# One number hides a lot. The confusion matrix counts, for every true digit, what the model answered.
+# The diagonal is right; the coloured cells are the mistakes.
+
+# %%
+with torch.no_grad():
+    probabilities = torch.softmax(model(x_test), dim=1).cpu().numpy()
+answers, truth = probabilities.argmax(axis=1), y_test.cpu().numpy()
+confusion = np.zeros((10, 10), dtype=int)
+np.add.at(confusion, (truth, answers), 1)
+
+mistakes = confusion - np.diag(np.diag(confusion))
+worst_truth, worst_answer = np.unravel_index(mistakes.argmax(), mistakes.shape)
+often = f"most often a {worst_truth} is read as a {worst_answer}"
+plots.matrix(confusion, "Test digits", digits.classes, f"Confusion matrix of ten digits; {often}")
+print(f"{mistakes.sum()} mistakes among {len(truth):,}; {often} ({mistakes.max()} times)")
+
+# %% [markdown]
+# Now the mistakes themselves: those in which the model was most sure of its wrong answer. Under each
+# picture: the label → the model's answer, and how sure it was.
+
+# %%
+sureness = probabilities.max(axis=1)
+wrong = np.flatnonzero(answers != truth)
+wrong = wrong[np.argsort(-sureness[wrong])][:20]
+captions = [f"{truth[i]} → {answers[i]}\n{sureness[i]:.0%}" for i in wrong]
+plots.images(digits.x_test[wrong], "The most confident mistakes", captions)
+
+# %% [markdown]
+# Look at them one by one. Some you would read as the model did; one or two labels may be wrong. The
+# others are the work that is left for lessons 02 and 03.
+#
+# ### What do the neurons look at?
+#
+# Each first-layer neuron has a weight for every pixel, so its weights are a picture too.
+
+# %%
+first_weights = next(model.parameters()).detach().cpu().numpy()
+strongest = np.argsort(-np.abs(first_weights).sum(axis=1))[:20]
+plots.images(
+    first_weights[strongest].reshape(-1, 28, 28),
+    "Weights of 20 neurons: ink in red counts for the neuron, in blue against it",
+    signed=True,
+)
+
+# %% [markdown]
+# Patches and strokes, in the middle where digits are written; the border, always white, stays grey.
+#
+# **Predict, then run.** Suppose that all images had their 784 pixels shuffled, every image in the
+# same way. You could no longer read them. Could the network still learn?
+
+# %%
+shuffle = rng.permutation(784)
+plots.images(
+    x_train[:10, shuffle].reshape(-1, 28, 28), "The same digits, pixels shuffled", y_train[:10]
+)
+short = max(2, num_epochs // 4)
+scores = []
+for columns in (np.arange(784), shuffle):
+    torch.manual_seed(seed)
+    small = MLP([784, 128, 10]).to(device)
+    sets = [(x[:, columns], y) for x, y in (train_set, val_set)]
+    train(small, *sets, num_epochs=short)
+    scores.append(accuracy(small, *sets[1]))
+print(f"validation accuracy: {scores[0]:.1%} as they are, {scores[1]:.1%} shuffled")
+assert abs(scores[0] - scores[1]) < 0.04
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# A dense layer gives every pixel a weight of its own and has no idea which pixels are neighbours.
+# Shuffle the pixels, shuffle the weights in the same way, and every sum is the same. To *use* the
+# fact that an image is an image, a network needs another kind of layer: the convolution of lesson 03.
+# </details>
+
+# %% [markdown]
+# ## Recap
+#
+# 1. A network alternates weighted sums and activations; each layer reads the one before. [B, 784] →
+#    [B, 512] → [B, 256] → [B, 10].
+# 2. Softmax and cross-entropy turn logits into a loss; subtracting the largest logit keeps them from
+#    overflowing. Knowing nothing costs $\log K$.
+# 3. Back-propagation finds all slopes in one pass; it needs the activation's slope at every layer, and
+#    finite differences are its judge.
+# 4. Training repeats five actions: forget, forward, loss, backward, step.
+# 5. Choose on validation data, test once, then look at the mistakes.
+
+# %% [markdown]
+# ## What to try next
+#
+# Change one thing in section 7, guess the direction first, and judge on the *validation* accuracy.
+#
+# - **Fewer neurons**: `MLP([784, 32, 10])`. Expect a lower accuracy, and far fewer parameters.
+# - **Learning rate** ten times larger, then ten times smaller. Expect both to be worse: the first
+#   jumps about, the second has not arrived when the epochs are over.
+# - **Label smoothing** 0. Expect a training loss near 0 and most often a slightly lower validation
+#   accuracy; over two or three seeds, since the difference is small.
+
+# %% [markdown]
+# ## References
+#
+# - D. Rumelhart, G. Hinton, R. Williams (1986), *Learning representations by back-propagating errors*,
+#   Nature 323. [doi:10.1038/323533a0](https://doi.org/10.1038/323533a0)
+# - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner (1998), *Gradient-based learning applied to document
+#   recognition*, the paper that introduced MNIST. [doi:10.1109/5.726791](https://doi.org/10.1109/5.726791)
+# - K. He, X. Zhang, S. Ren, J. Sun (2015), *Delving deep into rectifiers*, the scale of the first
+#   weights. [arXiv:1502.01852](https://arxiv.org/abs/1502.01852)
+# - C. Szegedy and others (2016), *Rethinking the Inception architecture for computer vision*, label
+#   smoothing. [arXiv:1512.00567](https://arxiv.org/abs/1512.00567)
+# - D. Kingma, J. Ba (2015), *Adam: a method for stochastic optimization*.
+#   [arXiv:1412.6980](https://arxiv.org/abs/1412.6980)
