@@ -1,13 +1,17 @@
 """`course run` on made-up lessons, in folders of their own."""
 
+import io
 import json
+import re
 import sys
 import tomllib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import pytest
+from rich.console import Console
 
 from course import measure, report_page, results, run_display
 from course import run as run_module
@@ -229,6 +233,32 @@ def test_a_figure_that_only_some_runs_report_is_refused(root):
     assert results.EXPECTED.read_text(encoding="utf-8") == BANDS
 
 
+def test_a_figure_of_two_data_sources_is_refused(root):
+    other = replace(a_run(test_accuracy=(0.9, None, None)).figures["mlp.test_accuracy"], key="x")
+    runs = [a_run(test_accuracy=(0.9, None, None))] * 4
+    runs.append(replace(runs[0], figures={"mlp.test_accuracy": other}))
+    with pytest.raises(measure.NotMeasured, match="for smoke/sample/torch and x"):
+        measure.update_expected(runs, "a machine", {})
+
+
+def test_a_budget_has_the_middle_time_the_largest_memory_and_the_download(root):
+    runs = [
+        a_run(seconds=seconds, memory=memory)
+        for seconds, memory in ((9.0, 500.2), (1.04, 700.1), (2.0, 400), (3.0, 300), (2.5, 1))
+    ]
+    measure.update_expected(runs, "a machine", {"numpy": "2.0"})
+    assert results.budget("01_mlp", "smoke") == {
+        "seconds": 2.5,
+        "peak_memory_mb": 701,
+        "download_mb": 0,
+        "device": "a machine",
+        "versions": {"numpy": "2.0"},
+    }
+    full = {"mnist": {"source": "cache", "variant": "full"}}
+    measure.update_expected([replace(run, data=full) for run in runs], "a machine", {})
+    assert results.budget("01_mlp", "smoke")["download_mb"] == 11.5  # mnist.npz: 11,490,434 bytes
+
+
 def test_edges_are_rounded_away_from_the_middle(root):
     runs = [a_run(loss=(value, None, None)) for value in (2.0, 2.0, 2.0, 2.0, 2.00001)]
     measure.update_expected(runs, "a machine", {})
@@ -291,6 +321,21 @@ class Clock:
     def __init__(self, monkeypatch) -> None:
         self.now = 0.0
         monkeypatch.setattr(run_display.time, "monotonic", lambda: self.now)
+
+
+def test_a_terminal_shows_lesson_cells_and_time_left(monkeypatch):
+    clock = Clock(monkeypatch)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    with run_display.Display(console, ["01_mlp", "02_cnn"], [10.0, 20.0]) as display:
+        display.start(0)
+        clock.now = 5
+        display.cell(3, 6)
+        display._progress.refresh()
+        display.finish(a_run(error="Cell [4]: [bold]boom"))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert re.search(r"1 of 2: 01_mlp .* cell 3 of 6 · about 25 s left", shown)
+    assert "01_mlp failed after 2.0 s. Cell [4]: [bold]boom" in shown
 
 
 def test_time_left_follows_budgets_scaled_by_this_machines_speed(monkeypatch):
