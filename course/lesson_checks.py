@@ -156,13 +156,15 @@ def _exercise_problems(lesson: Lesson, references: Mapping[str, object]) -> list
 def _answer_faults(stub: Stub, reference: object, bound: set[str]) -> Iterable[str]:
     try:
         answer = ast.parse(reference_source(reference)).body[0]
+        differing = [pair for pair in _signatures(stub.definition, answer) if pair[0] != pair[1]]
+        for ours, theirs in differing:
+            yield f"exercise {stub.name}: the stub has {ours}, its reference has {theirs}"
+        if differing:
+            return
         needed = _names_needed(answer_source(stub, reference))
     except ValueError as error:
         yield f"exercise {stub.name} cannot be answered: {error}"
         return
-    for ours, theirs in _signatures(stub.definition, answer):
-        if ours != theirs:
-            yield f"exercise {stub.name}: the stub has {ours}, its reference has {theirs}"
     for name in sorted(needed - bound - NOTEBOOK_NAMES - {answer.name}):
         yield f"the answer to {stub.name} uses {name}, which no earlier cell binds"
 

@@ -186,23 +186,21 @@ def reference_source(reference: object) -> str:
 
 
 def answer_source(stub: Stub, reference: object) -> str:
-    """The reference's source text with the stub's docstrings in place of its own."""
+    """The reference's source text under the stub's own signatures and docstrings."""
     text = reference_source(reference)
-    lines = text.split("\n")
+    lines, stub_lines = text.split("\n"), stub.source.split("\n")
     answer = ast.parse(text).body[0]
-    for stub_node, answer_node in reversed(_matching(stub.definition, answer)):
-        docstring = _docstring(stub_node)
-        if docstring is None:
-            continue
-        first = stub.first_line
-        kept = stub.source.split("\n")[docstring.lineno - first : docstring.end_lineno - first + 1]
-        replaced = _docstring(answer_node)
-        if replaced is not None:
-            lines[replaced.lineno - 1 : replaced.end_lineno] = kept
-        else:
-            start = _body_start(lines, answer_node)
-            lines[start:start] = kept
+    own = ast.parse(stub.source).body[0]
+    for stub_node, answer_node in reversed(_matching(own, answer)):
+        head = stub_lines[stub_node.lineno - 1 : _head_end(stub_lines, stub_node)]
+        lines[answer_node.lineno - 1 : _head_end(lines, answer_node)] = head
     return "\n".join(lines)
+
+
+def _head_end(lines: list[str], node: Definition) -> int:
+    """The number of the last line of a definition's signature and docstring."""
+    docstring = _docstring(node)
+    return docstring.end_lineno if docstring else _body_start(lines, node)
 
 
 def _matching(stub: Definition, answer: Definition) -> list[tuple[Definition, Definition]]:
@@ -227,7 +225,7 @@ def _body_start(lines: list[str], node: Definition) -> int:
     """The index of the line after the signature, before comments that open the body."""
     first = node.body[0]
     if lines[first.lineno - 1][: first.col_offset].strip():
-        raise ValueError("its reference's body must start on a line of its own")
+        raise ValueError("the stub's and the reference's bodies must start on lines of their own")
     decorators = getattr(first, "decorator_list", [])
     index = min(part.lineno for part in [first, *decorators]) - 1
     while lines[index - 1].strip() == "" or lines[index - 1].lstrip().startswith("#"):
