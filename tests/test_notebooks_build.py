@@ -510,7 +510,7 @@ def test_another_signature_than_the_references_is_refused(quick, capsys, referen
         "class A(list):\n    def run(self, x):\n        pass",
         "class A(dict):\n    def run(self):\n        pass",
         "class A(dict):\n    def run(self, x):\n        pass\n    def more(self):\n        pass",
-        "class A(dict):\n    def __init__(self, n):\n        pass\n    def run(self, x):\n        pass",
+        "class A(dict):\n    def __init__(self, size):\n        pass",
         "def A(x):\n    pass",
     ],
 )
