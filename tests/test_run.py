@@ -309,6 +309,25 @@ def test_the_headline_says_what_matters(runs, chosen, words, well):
     assert run_display.went_well(runs, chosen) is well
 
 
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.5, 0.7, 0.3, None], "below"),
+        ([0.5, 0.7, None], "above"),
+        ([0.5, None], "no band yet"),
+        ([0.5, 0.5], "in band"),
+        ([], "no figures"),
+    ],
+)
+def test_a_lessons_verdict_is_that_of_its_worst_figure(values, verdict):
+    bands = {
+        f"figure_{number}": (0.5, None, None) if value is None else (value, 0.4, 0.6)
+        for number, value in enumerate(values)
+    }
+    assert a_run(**bands).verdict == verdict
+    assert a_run(**bands, error="Cell [1]: no").verdict == "failed"
+
+
 def test_smoke_runs_that_would_not_fit_on_binder_are_marked():
     assert run_display.memory_words(a_run(memory=1500)) == "1,500 MB"
     assert "over the 1,500 MB" in run_display.memory_words(a_run(memory=1501))
