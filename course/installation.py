@@ -177,7 +177,11 @@ class Progress:
     def read(self, line: str) -> None:
         """Change what is shown where the line says something new."""
         total = f"of about {self.expected}"
-        if match := re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line):
+        if match := re.match(
+            r"\s*(?:Collecting |Requirement already satisfied: |Processing .*[/\\])"
+            r"([\w.-]+?)(?:-\d|[^\w.-])",
+            line,
+        ):
             self.found.add(match[1])
             self.doing = f"looking up package {len(self.found)} {total}"
         elif match := re.match(

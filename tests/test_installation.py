@@ -75,7 +75,10 @@ def test_the_line_says_which_package_is_being_fetched_and_how_many_are_done(tmp_
     seen = []
     for line in (
         "Collecting numpy>=2.0 (from foundation-models-hands-on==0.1.0)\n",
+        "Collecting jupyter-client (from jupyterlab)\n",
+        "Collecting jupyter-core (from jupyterlab)\n",
         "Requirement already satisfied: rich>=13.7 in /x (from course)\n",
+        "Processing /a folder/wheels/scikit_learn-1.9.1-cp311-cp311-win_amd64.whl (from course)\n",
         "  Downloading torch-2.13.0-cp311-cp311-win_amd64.whl (114.5 MB)\n",
         "  Using cached numpy-2.4.6-cp311-cp311-macosx_14_0_arm64.whl (5.2 MB)\n",
         "WARNING: Retrying (Retry(total=4)) after connection broken\n",
@@ -86,6 +89,9 @@ def test_the_line_says_which_package_is_being_fetched_and_how_many_are_done(tmp_
     assert seen == [
         "looking up package 1 of about 144",
         "looking up package 2 of about 144",
+        "looking up package 3 of about 144",
+        "looking up package 4 of about 144",
+        "looking up package 5 of about 144",
         "fetching package 1 of about 144: torch (114.5 MB)",
         "fetching package 2 of about 144: numpy (5.2 MB)",
         "no answer from the package registry, trying again",
