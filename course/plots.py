@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito (2008), "Color universal design": distinct for most kinds of colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -120,8 +121,8 @@ def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> No
 class LiveCurves:
     """Curves that grow while a model trains: one panel for each name, one updating picture."""
 
-    def __init__(self, *names: str, x_label: str = "epoch") -> None:
-        self.names, self.x_label = names, x_label
+    def __init__(self, *names: str, title: str = "", x_label: str = "epoch") -> None:
+        self.names, self.title, self.x_label = names, title, x_label
         self.values: dict[str, list[float]] = {name: [] for name in names}
         self._handle: Any = None
 
@@ -135,9 +136,12 @@ class LiveCurves:
             steps = range(1, len(self.values[name]) + 1)
             drawing.plot(steps, self.values[name], "o-", color=COLOURS[place], markersize=3)
             _dress(drawing, name, self.x_label, "")
+            drawing.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.suptitle(self.title, fontsize=11)
         figure.tight_layout()
         latest = ", ".join(f"{name} {self.values[name][-1]:.4g}" for name in self.names)
-        alt = f"Curves after {len(self.values[self.names[0]])} {self.x_label}s: {latest}"
+        count = len(self.values[self.names[0]])
+        alt = f"{self.title or 'Curves'} after {count} {self.x_label}s: {latest}"
         bundle, metadata = _picture(figure, alt)
         if self._handle is None:
             self._handle = display(bundle, raw=True, metadata=metadata, display_id=True)

@@ -67,7 +67,7 @@ def backward(activations: list[np.ndarray], layers: Layers, targets: np.ndarray)
     """Slopes of the mean cross-entropy: a (weights, bias) pair of gradients for each layer."""
     gradient = logits_gradient(activations[-1], targets)
     gradients = []
-    for (weights, _), inputs in zip(reversed(layers), reversed(activations[:-1]), strict=True):
+    for (weights, _), inputs in zip(reversed(layers), reversed(activations[:-1])):
         gradients.append((inputs.T @ gradient, gradient.sum(axis=0)))
         gradient = gradient @ weights.T
         gradient = gradient * (inputs > 0)
