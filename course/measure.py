@@ -39,7 +39,8 @@ def measure_lessons(paths: list[Path], profile: str, seeds: int) -> int:
         raise ValueError(f"A band needs at least {results.FEWEST_RUNS} seeds, not {seeds}.")
     try:
         runs = _run_all([(path, seed) for path in paths for seed in range(seeds)], profile)
-        update_expected(runs, hardware.describe(), report_page.versions())
+        versions = ", ".join(f"{name} {one}" for name, one in report_page.versions().items())
+        update_expected(runs, hardware.describe(), versions)
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C; nothing was written.", file=sys.stderr)
         return 1
@@ -68,7 +69,7 @@ def _run_all(steps: list[tuple[Path, int]], profile: str) -> list[LessonRun]:
     return runs
 
 
-def update_expected(runs: list[LessonRun], device: str, versions: dict[str, str]) -> None:
+def update_expected(runs: list[LessonRun], device: str, versions: str) -> None:
     """Lay the bands and budgets that follow from these runs over those in expected.toml.
 
     Raises:
