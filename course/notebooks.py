@@ -31,6 +31,7 @@ from course.lesson_notebook import (
 )
 from course.lesson_opening import opening_texts
 from course.lesson_source import Lesson, LessonError, Problem, read_lesson
+from course.readme_table import with_table
 
 STUBS = Path("course", "exercises", "stubs.json")
 COLUMNS = (
@@ -49,7 +50,7 @@ def build(
     force: bool = False,
     entries: Sequence[Any] | None = None,
 ) -> int:
-    """Bring notebooks/, solutions/ and stubs.json in line with lessons/.
+    """Bring notebooks/, solutions/, stubs.json and README's table in line with lessons/.
 
     Args:
         root: the repository.
@@ -146,6 +147,7 @@ def _write_all(
     for path in _orphans(root):
         path.unlink()
         print(f"{path.relative_to(root).as_posix()}: removed, it has no lesson")
+    _write(root / "README.md", with_table(root, lessons, entries))
     problems = []
     for lesson in chosen:
         problems += _write_lesson(root, lesson, entries, force)
@@ -219,6 +221,8 @@ def _differences(
     if _read_text(root / STUBS) != _stubs_text(lessons):
         sentence = "is not what the lessons give; run `course build`"
         problems.append(Problem(STUBS.as_posix(), 1, sentence))
+    if _read_text(root / "README.md") != with_table(root, lessons, entries):
+        problems.append(Problem("README.md", 1, "has an old table of lessons; run `course build`"))
     for lesson in chosen:
         problems += _lesson_differences(root, lesson, entries)
     return problems

@@ -24,7 +24,7 @@ from course.exercises.verdict import CheckResult
 
 __all__ = ["CheckResult", "Entry", "ExerciseError", "catalog", "check", "exercise"]
 
-HELPERS = {"compare", "engine", "guard", "source", "verdict"}
+HELPERS = {"compare", "engine", "guard", "limits", "source", "verdict", "wording"}
 
 
 class ExerciseError(AssertionError):
