@@ -23,7 +23,7 @@ SECONDS_BETWEEN_PLAIN_LINES = 15
 KNOWN_FAILURES = (
     (
         r"No space left on device|\[Errno 28\]|WinError 112",
-        "The disk became full: free some space (a build of torch for NVIDIA needs several GB)",
+        "The disk became full: free 3 GB, or 8 GB where torch comes with NVIDIA's libraries",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED",
