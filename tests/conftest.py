@@ -1,0 +1,60 @@
+"""What several test files share: an environment that holds the course as people install it."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from course.environment import python_in
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory, worker_id) -> Path:
+    """The Python of an environment with the course's wheel, in which the checkout is out of reach.
+
+    Made once for all workers of a test run.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    with FileLock(shared / "installed.lock"):
+        python = python_in(shared / "installed")
+        finished = shared / "installed" / "finished"
+        if not finished.exists():
+            make_environment(shared / "installed", shared / "wheel")
+            finished.touch()
+    return python
+
+
+def make_environment(place: Path, wheels: Path) -> None:
+    """Build the wheel and install it, with the packages of the Python that runs us below it."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    call([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT])
+    call([sys.executable, "-m", "venv", "--without-pip", "--clear", place])
+    (wheel,) = wheels.glob("*.whl")
+    call([*pip, "--python", python_in(place), "install", "--no-deps", "--no-index", wheel])
+    # A folder named in a .pth file is searched, but the .pth files in it are not read. So the
+    # packages are found, and the checkout, to which such a file points, is not.
+    packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    folder = sysconfig.get_path(
+        "purelib", "venv", vars={"base": str(place), "platbase": str(place)}
+    )
+    Path(folder, "packages.pth").write_text("\n".join(packages) + "\n", "utf-8")
+
+
+def call(command: list[str | Path]) -> None:
+    """Run a program; where it fails, the tests that wanted it show what it said."""
+    answer = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        env=os.environ | {"PYTHONPATH": ""},
+    )
+    assert answer.returncode == 0, answer.stdout

@@ -1,0 +1,135 @@
+"""Helpers to run a lesson's notebook, to read what it left behind, and to answer it wrongly."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from course.results import ABOVE, IN_BAND, NO_BAND
+
+CELL_TIMEOUT = 120  # seconds; the longest cell takes a few on an idle machine
+GOALS = {"mlp.test_accuracy": 0.90}  # promised to readers, whatever the band says
+
+
+def run_nbval(python: Path, notebook: Path, folder: Path) -> str:
+    """Run a copy of the notebook with nbval, alone in a new folder; return what pytest printed.
+
+    An AssertionError shows the cells that failed.
+    """
+    work = folder / "work"
+    work.mkdir()
+    shutil.copy(notebook, work)
+    (folder / "pytest.ini").touch()
+    command = [python, "-m", "pytest", "-q", "-c", folder / "pytest.ini", "--rootdir", work]
+    command += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
+    command += ["--nbval-cell-timeout", str(CELL_TIMEOUT), notebook.name]
+    answer = subprocess.run(
+        command,
+        cwd=work,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert answer.returncode == 0, answer.stdout
+    return answer.stdout
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that are run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def exercise_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The cell of each exercise, in the order of the lesson."""
+    return {
+        cell.metadata.course.exercise: cell for cell in code_cells(notebook) if is_exercise(cell)
+    }
+
+
+def is_exercise(cell: NotebookNode) -> bool:
+    """Whether the build marked this cell as one to answer."""
+    return "exercise" in cell.metadata.get("course", {})
+
+
+def shown(cell: NotebookNode) -> str:
+    """What the executed cell shows, as plain text."""
+    pieces = [
+        output.text if output.output_type == "stream" else output.data.get("text/plain", "")
+        for output in cell.outputs
+        if output.output_type != "error"
+    ]
+    return "".join(pieces)
+
+
+def check_figures(
+    lesson: str, notebook: NotebookNode, record: Path, is_own: Callable[[int], bool]
+) -> None:
+    """Every figure was recorded, counts whose answers it rests on, and lies where it should.
+
+    is_own: whether the exercise with this number, from 1, was answered right by the student.
+    """
+    answers_above = reported(notebook)
+    figures = {figure["name"]: figure for figure in recorded_figures(record)}
+    assert set(figures) == set(answers_above)
+    for name, figure in figures.items():
+        count = answers_above[name]
+        own = sum(is_own(number) for number in range(1, count + 1))
+        assert (figure["own"], figure["course"]) == (own, count - own)
+        assert figure["value"] >= GOALS.get(name, float("-inf"))
+        assert figure["verdict"] != NO_BAND, (
+            f"{name} has no band in smoke; measure it with "
+            f"`python -m course run {lesson[:2]} --measure --profile smoke`."
+        )
+        assert figure["verdict"] in (IN_BAND, ABOVE), (
+            f"{name} is {figure['value']:.4g}, {figure['verdict']} its band from "
+            f"{figure['low']:.4g} to {figure['high']:.4g}: the lesson runs, but learns too little."
+        )
+
+
+def reported(notebook: NotebookNode) -> dict[str, int]:
+    """Each figure that the notebook reports, with the number of exercises above it."""
+    answers, figures = 0, {}
+    for cell in code_cells(notebook):
+        answers += is_exercise(cell)
+        for name in re.findall(r"""^\s*report\(\s*["']([\w.]+)["']""", cell.source, re.MULTILINE):
+            figures[name] = answers
+    return figures
+
+
+def recorded_figures(record: Path) -> list[dict]:
+    """The figures among the lines of COURSE_RECORD."""
+    lines = record.read_text("utf-8").splitlines() if record.exists() else []
+    return [entry for entry in map(json.loads, lines) if entry["kind"] == "figure"]
+
+
+def forget_return(answer: str) -> str:
+    """The answer of somebody who computes everything and returns nothing."""
+
+    class Forget(ast.NodeTransformer):
+        def visit_Return(self, node: ast.Return) -> ast.stmt:
+            return ast.Expr(node.value or ast.Constant(None))
+
+    return _changed(answer, Forget().visit(ast.parse(answer)))
+
+
+def hand_back(answer: str) -> str:
+    """The answer of somebody who returns what was given; in a class, its last method does."""
+    tree = ast.parse(answer)
+    function = tree.body[0]
+    if isinstance(function, ast.ClassDef):
+        function = [node for node in function.body if isinstance(node, ast.FunctionDef)][-1]
+    given = [argument.arg for argument in function.args.args if argument.arg != "self"]
+    function.body = [ast.Return(ast.Name(given[0]))]
+    return _changed(answer, tree)
+
+
+def _changed(answer: str, tree: ast.Module) -> str:
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    assert text != ast.unparse(ast.parse(answer)), f"This mistake does not fit:\n{answer}"
+    return text

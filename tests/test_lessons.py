@@ -1,0 +1,145 @@
+"""Every notebook, run in smoke: untouched, solved, and half answered in two ways.
+
+The first two are run with nbval, as people have them who installed the course; the half answered
+ones are executed here, so that what their cells show can be read.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from lesson_runs import (
+    CELL_TIMEOUT,
+    check_figures,
+    code_cells,
+    exercise_cells,
+    forget_return,
+    hand_back,
+    run_nbval,
+    shown,
+)
+from nbval.plugin import find_comment_markers, find_metadata_tags
+
+from course import notebooks, progress
+from course.execution import execute
+from course.exercises import catalog
+from course.publishing.lesson_notebook import right_answers
+from course.publishing.lesson_source import read_lesson
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS = sorted(path.stem for path in (ROOT / "lessons").glob("*.py"))
+# What whoever runs the tests may have set, and what must not reach the notebooks.
+FOREIGN = ("COURSE_", "NBGRADER_", "PYTHON", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_")
+MOST_MEMORY = 1500  # MB, 10⁶ bytes
+LONGEST = 30  # seconds of computing, which unlike the clock hardly depend on what else is running
+
+
+@pytest.fixture(autouse=True)
+def smoke(monkeypatch, tmp_path) -> None:
+    """Settings for notebooks that run in smoke and leave their traces in tmp_path."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COURSE_PROFILE", "smoke")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSE_RECORD", str(tmp_path / "record.jsonl"))
+    # Several notebooks run at a time. Where their threads outnumber the cores, torch's threads
+    # spend most of their time waiting for each other.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def attempts() -> list[tuple[str, bool]]:
+    """What was noted as the student's progress."""
+    return [(attempt["exercise"], attempt["passed"]) for attempt in progress.attempts()]
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("folder", ["notebooks", "solutions"])
+def test_every_cell_runs_on_the_installed_course(folder, lesson, installed, tmp_path, monkeypatch):
+    path = ROOT / folder / f"{lesson}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    solved = folder == "solutions"
+    if solved:
+        monkeypatch.setenv("COURSE_STRICT", "1")
+    printed = run_nbval(installed, path, tmp_path)
+    every = rf"^{len(code_cells(notebook))} passed(, \d+ warnings?)? in "
+    assert re.search(every, printed, re.MULTILINE), printed
+    assert attempts() == [(name, True) for name in exercise_cells(notebook) if solved]
+    check_figures(lesson, notebook, tmp_path / "record.jsonl", is_own=lambda number: solved)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize(("remainder", "mistake"), [(1, forget_return), (0, hand_back)])
+def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, tmp_path):
+    def solved(number: int) -> bool:
+        return number % 2 == remainder
+
+    source = ROOT / "lessons" / f"{lesson}.py"
+    answers = right_answers(read_lesson(source), catalog())
+    wrong = {name: mistake(answer) for name, answer in answers.items()}
+    notebook = notebooks.mixture(source, solved, wrong)
+    cells = exercise_cells(notebook)
+    computing = nbformat.v4.new_code_cell("import os\nprint(sum(os.times()[:4]))")
+    notebook.cells.append(computing)
+    (tmp_path / "work").mkdir()
+    measured = execute(notebook, tmp_path / "work", environment={}, cell_timeout=CELL_TIMEOUT)
+    assert measured.error is None
+    expected = [(name, solved(number)) for number, name in enumerate(cells, start=1)]
+    assert attempts() == expected
+    for name, right in expected:
+        verdict = f"✔ {name}: right." if right else f"✘ {name}: not yet."
+        assert shown(cells[name]).startswith(verdict)
+    assert measured.peak_memory_mb <= MOST_MEMORY
+    assert float(shown(computing)) <= LONGEST
+    check_figures(lesson, notebook, tmp_path / "record.jsonl", is_own=solved)
+
+
+def test_nothing_of_the_checkout_is_in_reach(installed, tmp_path):
+    look = f"""\
+import os, sys
+from pathlib import Path
+import course
+checkout = Path({str(ROOT)!r})
+assert Path(course.__file__).resolve().is_relative_to(Path(sys.prefix).resolve())
+assert os.listdir() == ["look.ipynb"] and not Path.cwd().is_relative_to(checkout)
+own = [Path(path) for path in sys.path if "-packages" not in path]
+assert not any(path.resolve().is_relative_to(checkout) for path in own), own
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(look)])
+    nbformat.write(notebook, tmp_path / "look.ipynb")
+    run_nbval(installed, tmp_path / "look.ipynb", tmp_path)
+
+
+def marks(cell: nbformat.NotebookNode) -> dict[str, bool]:
+    """What comments and tags in a cell ask nbval to do."""
+    return dict([*find_comment_markers(cell.source), *find_metadata_tags(cell.metadata)])
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "solutions"])
+def test_no_cell_is_excused_from_its_test_or_compared_with_nothing(folder):
+    for path in sorted((ROOT / folder).glob("*.ipynb")):
+        for cell in code_cells(nbformat.read(path, as_version=4)):
+            allowed = [{}, {"check": True}] if cell.outputs else [{}]
+            assert marks(cell) in allowed, f"{path.name}, cell {cell.id}"
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "expected"),
+    [
+        ("# NBVAL_CHECK_OUTPUT\n1 + 1", [], {"check": True}),
+        ("1 + 1", ["nbval-check-output"], {"check": True}),
+        ("# NBVAL_SKIP", [], {"skip": True}),
+        ("1 / 0", ["raises-exception"], {"check_exception": True}),
+        ("1 + 1  # as the NBVAL_SKIP in lesson 00", ["intro"], {}),
+    ],
+)
+def test_marks_are_found_in_comments_and_tags(source, tags, expected):
+    assert marks(nbformat.v4.new_code_cell(source, metadata={"tags": tags})) == expected
+
+
+def test_notebooks_and_solutions_are_what_the_lessons_give(capsys):
+    status = notebooks.build(ROOT, check=True, only=[])
+    assert status == 0, capsys.readouterr().err
