@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from course import bundles, hardware, sources
-from course.downloads import DataError
-from course.sources import MNIST, Arrays, Recipe
+from course import hardware
+from course.datasets import bundles, sources
+from course.datasets.downloads import DataError
+from course.datasets.sources import MNIST, Arrays, Recipe
 
 SETS: Mapping[str, Recipe] = {MNIST.name: MNIST}
 SOURCES = {

@@ -19,8 +19,8 @@ from nbformat import NotebookNode
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from course.execution import execute
-from course.lesson_checks import find_problems, output_problems
-from course.lesson_notebook import (
+from course.publishing.lesson_checks import find_problems, output_problems
+from course.publishing.lesson_notebook import (
     as_text,
     assemble,
     is_executed,
@@ -29,9 +29,9 @@ from course.lesson_notebook import (
     take_outputs,
     unexecuted_solution,
 )
-from course.lesson_opening import opening_texts
-from course.lesson_source import Lesson, LessonError, Problem, read_lesson
-from course.readme_table import with_table
+from course.publishing.lesson_opening import opening_texts
+from course.publishing.lesson_source import Lesson, LessonError, Problem, read_lesson
+from course.publishing.readme_table import with_table
 
 STUBS = Path("course", "exercises", "stubs.json")
 COLUMNS = (

@@ -5,10 +5,11 @@ import sys
 import time
 from pathlib import Path
 
-from course import environment, hardware, report_page, results
-from course.lesson_run import LessonRun, run_lesson
-from course.measure import measure_lessons
-from course.run_display import Display, headline, make_console, table, went_well
+from course import environment, hardware, results
+from course.running import report_page
+from course.running.lesson_run import LessonRun, run_lesson
+from course.running.measure import measure_lessons
+from course.running.run_display import Display, headline, make_console, table, went_well
 
 
 def run(

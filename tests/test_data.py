@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course import bundles, data, downloads, sources
-from course.downloads import RemoteFile
+from course import data
+from course.datasets import bundles, downloads, sources
+from course.datasets.downloads import RemoteFile
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL_SETS = ROOT.parent / "shared" / "datasets"

@@ -13,11 +13,12 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from course import measure, report_page, results, run_display
+from course import results
 from course import run as run_module
-from course.lesson_run import LessonRun, run_lesson
 from course.results import Figure
 from course.run import choose, run
+from course.running import measure, report_page, run_display
+from course.running.lesson_run import LessonRun, run_lesson
 
 BANDS = """
 [figures."mlp.test_accuracy"."smoke/none/numpy"]

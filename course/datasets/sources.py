@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from course import bundles
-from course.bundles import ARRAYS
-from course.downloads import DataError, RemoteFile, fetch_any, is_complete, sha256_of
+from course.datasets import bundles
+from course.datasets.bundles import ARRAYS
+from course.datasets.downloads import DataError, RemoteFile, fetch_any, is_complete, sha256_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -156,7 +156,7 @@ MNIST = Recipe(
     image_shape=(28, 28),
     examples=(60_000, 10_000),
     licence="CC BY-SA 3.0 as Keras states it; the sample's package: MIT",
-    sample=Path(__file__).parent / "samples" / "mnist.npz",
+    sample=Path(__file__).parents[1] / "samples" / "mnist.npz",
     sample_sha256="6c778e5fe8c6b99db57866fae263a3ca8e53d2154f05a8abd12706f377144af7",
     official={
         "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

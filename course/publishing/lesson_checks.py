@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from course.lesson_source import (
+from course.publishing.lesson_source import (
     Cell,
     Definition,
     Lesson,
@@ -22,7 +22,7 @@ from course.lesson_source import (
     methods,
     reference_source,
 )
-from course.link_checks import link_problems
+from course.publishing.link_checks import link_problems
 
 LONGEST_CELL = 25  # lines of code, without exercises, docstrings, comments and blank lines
 LESSON_NAME = re.compile(r"\d\d_[a-z0-9_]+")

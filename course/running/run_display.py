@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from course.lesson_run import FAILED, LessonRun
 from course.results import ABOVE, BELOW, IN_BAND, NO_BAND, Figure, four_digits, short_number, title
+from course.running.lesson_run import FAILED, LessonRun
 
 STYLES = {IN_BAND: "green", BELOW: "bold red", ABOVE: "blue", FAILED: "bold red"}
 SMOKE_LIMIT_MB = 1500  # Binder gives 2 GB to everything together

@@ -10,8 +10,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course.lesson_opening import opening_texts
-from course.lesson_source import Lesson, answer_source, with_answer
+from course.publishing.lesson_opening import opening_texts
+from course.publishing.lesson_source import Lesson, answer_source, with_answer
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {  # without the version, which would differ from machine to machine

@@ -10,9 +10,9 @@ from pathlib import Path
 import jinja2
 
 from course import hardware
-from course.lesson_run import LessonRun
 from course.results import ABOVE, BELOW, IN_BAND, LOOKS, NO_BAND, Figure, four_digits, title
-from course.run_display import band_words, duration, headline, memory_words, went_well
+from course.running.lesson_run import LessonRun
+from course.running.run_display import band_words, duration, headline, memory_words, went_well
 
 PACKAGES = ("numpy", "torch", "tensorflow", "transformers", "matplotlib", "jupyterlab", "ipykernel")
 GAUGE_WIDTH = 160  # units of the drawing

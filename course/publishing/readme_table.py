@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from course.lesson_source import Lesson
+from course.publishing.lesson_source import Lesson
 
 START, END = "<!-- lessons: written by `course build` -->", "<!-- end of lessons -->"
 HEADER = "| lesson | exercises | computing | memory | measured result |\n|---|---|---|---|---|\n"

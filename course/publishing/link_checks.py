@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from course.lesson_source import Lesson, Problem
+from course.publishing.lesson_source import Lesson, Problem
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 TAG = re.compile(r"<(?:a|img)\b[^>]*>", re.IGNORECASE)

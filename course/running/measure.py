@@ -9,10 +9,11 @@ from pathlib import Path
 
 import tomli_w
 
-from course import hardware, report_page, results
+from course import hardware, results
 from course.data import SETS
-from course.lesson_run import LessonRun, run_lesson
-from course.run_display import Display, make_console
+from course.running import report_page
+from course.running.lesson_run import LessonRun, run_lesson
+from course.running.run_display import Display, make_console
 
 HEADER = """\
 # Expected bands of the headline figures, and what each lesson needs.

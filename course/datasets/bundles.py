@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from course.downloads import DataError, sha256_of
+from course.datasets.downloads import DataError, sha256_of
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

@@ -1,0 +1,1 @@
+"""Behind `course.data`: the table of data sets, verified downloads, offline bundles."""

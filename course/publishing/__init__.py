@@ -1,0 +1,1 @@
+"""Behind `course build`: reading lessons, refusing what would fail a reader, making notebooks."""

@@ -1,0 +1,1 @@
+"""Behind `course run`: one lesson's run, the progress display, measuring, the report."""
