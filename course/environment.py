@@ -1,8 +1,8 @@
 """Makes and mends `.venv`, the course's own environment. Needs only the standard library.
 
-A stamp inside `.venv` says what was installed and where. It is taken away before anything is
-changed and written when everything is done, so what was interrupted is known as such, and the
-same command goes on from there.
+A stamp inside `.venv` says what was installed and where. It says "unfinished" from before the
+first change until everything is done, so what was interrupted is known as such, and the same
+command goes on from there.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from course.installation import Problem, UnknownProblem, install
+from course.locking import only_one
 
 DISTRIBUTION = "foundation-models-hands-on"
 NEEDED_GB = 3.0  # .venv, and the largest package once more while pip unpacks it
@@ -86,21 +87,29 @@ def make_ready(root: Path, environment: Path) -> bool:
         Problem: it cannot be made.
     """
     packages = packages_wanted(root)
-    missing = what_is_missing(environment, packages)
-    if missing == "nothing":
+    if what_is_missing(environment, packages) == "nothing":
         return False
     try:
-        check_space(environment)
-        if missing == "everything":
-            create(environment)
-        install_stamped(root, environment, packages)
+        with only_one(environment, "Another command is making the environment; waiting for it."):
+            make_what_is_missing(root, environment, packages)
     except OSError as error:
         raise Problem(
             f"{environment} cannot be written ({error.strerror}): see that the folder is yours and "
             "that the disk is not full, then run the same command again."
         ) from error
-    say("The environment is ready.")
     return True
+
+
+def make_what_is_missing(root: Path, environment: Path, packages: str) -> None:
+    """Look again, since another command may just have done it, then make what is missing."""
+    missing = what_is_missing(environment, packages)
+    if missing == "nothing":
+        return
+    check_space(environment)
+    if missing == "everything":
+        create(environment)
+    install_stamped(root, environment, packages)
+    say("The environment is ready.")
 
 
 def install_stamped(root: Path, environment: Path, packages: str) -> None:

@@ -14,7 +14,13 @@ from course import __main__ as entry
 from course import environment, installation
 from course.environment import Problem, Stamp
 
-ENTRY_FILES = ("__init__.py", "__main__.py", "environment.py", "installation.py")
+ENTRY_FILES = (
+    "__init__.py",
+    "__main__.py",
+    "environment.py",
+    "installation.py",
+    "locking.py",
+)
 BASE = Path(sys._base_executable)
 
 PYPROJECT = """\
