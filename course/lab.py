@@ -19,6 +19,7 @@ from course.workspace import fill
 
 FIRST = "00_start_here.ipynb"
 LOG = ".jupyter.log"
+DEFAULTS = Path(__file__).parent / "jupyter"  # a person's own settings win over them
 SECONDS_TO_START = 60
 
 
@@ -32,7 +33,7 @@ def lab(browser: bool) -> int:
     except OSError as error:
         raise Problem(
             f"{folder} cannot be written ({error.strerror}): see that the folder is yours and that "
-            "the disk is not full, then run `course lab` again."
+            "the disk is not full, then run the same command again."
         ) from error
     first = FIRST if (folder / FIRST).exists() else sorted(folder.glob("*.ipynb"))[0].name
     opens = browser and has_display()
@@ -56,7 +57,7 @@ def serve(folder: Path, notebook: str, browser: bool) -> int:
         finally:
             stop(process)
     except KeyboardInterrupt:
-        print("\nStopped. `course lab` opens the course again.")
+        print("\nStopped. The same command opens the course again.")
         return 0
 
 
@@ -78,7 +79,7 @@ def start(folder: Path, notebook: str, browser: bool) -> tuple[subprocess.Popen[
         "LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     )
     command = [sys.executable, "-m", "jupyterlab", *(f"--{setting}" for setting in settings)]
-    environment = {"JUPYTER_TOKEN": secrets.token_hex(24), **os.environ}
+    environment = {"JUPYTER_TOKEN": secrets.token_hex(24), **os.environ, **search_paths()}
     log_path = folder / LOG
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -92,6 +93,15 @@ def start(folder: Path, notebook: str, browser: bool) -> tuple[subprocess.Popen[
     if browser:
         webbrowser.open(address)
     return process, address
+
+
+def search_paths() -> dict[str, str]:
+    """`course` on the path of terminals, and defaults that ask no question about Jupyter's news."""
+    paths = {"PATH": Path(sys.executable).parent, "JUPYTER_CONFIG_PATH": DEFAULTS}
+    return {
+        name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)]))
+        for name, first in paths.items()
+    }
 
 
 def address_of(server: dict[str, Any], notebook: str) -> str:
@@ -135,7 +145,7 @@ def wait_for_server(process: subprocess.Popen[bytes], log_path: Path) -> dict[st
     words = log_path.read_text("utf-8", errors="replace").strip().splitlines()
     raise Problem(
         f"JupyterLab did not start ({words[-1] if words else 'it did not say why'}): read "
-        f"{log_path}, then run `course lab` again."
+        f"{log_path}, then run the same command again."
     )
 
 
