@@ -7,9 +7,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from course.environment import python_in
+from course.locking import only_one
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +22,7 @@ def installed(tmp_path_factory, worker_id) -> Path:
     """
     own = tmp_path_factory.getbasetemp()
     shared = own if worker_id == "master" else own.parent
-    with FileLock(shared / "installed.lock"):
+    with only_one(shared / "installed", "Another worker installs the course."):
         python = python_in(shared / "installed")
         finished = shared / "installed" / "finished"
         if not finished.exists():
