@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,9 +113,9 @@ def address_of(server: dict[str, Any], notebook: str) -> str:
 def servers() -> Iterator[dict[str, Any]]:
     """What each running Jupyter server of this person says about itself.
 
-    Jupyter's own `list_running_servers` gives the same, but takes two seconds to import.
+    Jupyter's own `list_running_servers` gives the same, but takes two seconds to import and
+    believes a file left by a crash when another process has the old number.
     """
-    import psutil
     from jupyter_core.paths import jupyter_runtime_dir
 
     for path in Path(jupyter_runtime_dir()).glob("jpserver-*.json"):
@@ -122,8 +123,18 @@ def servers() -> Iterator[dict[str, Any]]:
             server = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):  # just being written or taken away
             continue
-        if psutil.pid_exists(server["pid"]):
+        if answers(server):
             yield server
+
+
+def answers(server: dict[str, Any]) -> bool:
+    """Whether a server is there and takes the token that it left in its file."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{server['url']}api/status?token={server['token']}", timeout=3):
+            return True
+    except OSError:
+        return False
 
 
 def running_in(folder: Path) -> dict[str, Any] | None:
@@ -132,14 +143,15 @@ def running_in(folder: Path) -> dict[str, Any] | None:
 
 
 def wait_for_server(process: subprocess.Popen[bytes], log_path: Path) -> dict[str, Any]:
-    """What the Jupyter server of this process says about itself, as soon as it does."""
+    """What the Jupyter server of this process says about itself, as soon as it answers."""
     import psutil
 
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
+        # On Windows the Python of an environment starts another one, which is the server.
+        family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children())}
         for server in servers():
-            # On Windows the Python of an environment starts another one, which is the server.
-            if process.pid in (server["pid"], psutil.Process(server["pid"]).ppid()):
+            if server["pid"] in family:
                 return server
         time.sleep(0.1)
     words = log_path.read_text("utf-8", errors="replace").strip().splitlines()

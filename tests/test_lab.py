@@ -87,6 +87,16 @@ def test_a_second_command_opens_the_running_server_instead_of_another(clone, mon
     assert len(opened) == 1
 
 
+def test_a_file_left_by_a_crash_is_not_taken_for_a_running_server(clone, monkeypatch):
+    left = {"url": "http://localhost:9/", "token": "t0", "root_dir": str(clone), "pid": os.getpid()}
+    (clone / f"jpserver-{os.getpid()}.json").write_text(json.dumps(left), "utf-8")
+    (clone / "jpserver-1.json").write_text("half", "utf-8")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(clone))
+    assert lab.running_in(clone) is None
+    monkeypatch.setattr(lab, "answers", lambda server: True)
+    assert lab.running_in(clone) == left
+
+
 @pytest.mark.parametrize(
     ("platform", "variables", "expected"),
     [
