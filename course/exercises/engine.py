@@ -9,6 +9,7 @@ import linecache
 import secrets
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -276,25 +277,25 @@ def _where(error: BaseException, candidate: Any) -> str:
 
 def _recognised(exercise: Exercise, outcomes: list[_Outcome]) -> str | None:
     """What to say where the answer behaves just like a mistake that is known."""
-    returned = [outcome for outcome in outcomes if outcome.returned]
-    if not any(outcome.problem for outcome in returned):
+    if not any(outcome.problem and outcome.returned for outcome in outcomes):
         return None
     for mistake in exercise.mistakes:
-        if all(_same_result(mistake, outcome) for outcome in returned):
+        if all(_behaves_alike(mistake, outcome) for outcome in outcomes):
             return mistake.message
     return None
 
 
-def _same_result(mistake: Mistake, outcome: _Outcome) -> bool:
+def _behaves_alike(mistake: Mistake, outcome: _Outcome) -> bool:
+    """Whether the mistake gives the same result on this case, or fails as well."""
     case, arguments = outcome.case, copy.deepcopy(outcome.case.args)
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(action="ignore"):
             result = (
                 case.call(mistake.answer, *arguments) if case.call else mistake.answer(*arguments)
             )
-        return compare.difference(outcome.got, result) is None
-    except Exception:  # a mistake need not survive every input; then it is not this one
-        return False
+        return outcome.returned and compare.difference(outcome.got, result) is None
+    except Exception:  # a mistake need not survive every input
+        return not outcome.returned
 
 
 def _argument_names(exercise: Exercise, case: Case) -> tuple[str, ...]:
@@ -309,7 +310,7 @@ def _case_text(exercise: Exercise, outcome: _Outcome) -> str:
     """Inputs, expected and got, one under the other."""
     names = _argument_names(exercise, outcome.case)
     rows = list(zip(names, outcome.case.args, strict=False))
-    if outcome.case.judge is None:
+    if outcome.case.expected is not None:
         rows.append(("expected", outcome.case.expected))
     if outcome.returned:
         rows.append(("got", outcome.got))

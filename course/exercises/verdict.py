@@ -56,8 +56,8 @@ class CheckResult:
         if self.aside:
             parts += ["", self.aside]
         if not self.passed and self.hints:
-            parts += ["", "Hints, if you want them:"]
-            parts += [f"  {number}. {hint}" for number, hint in enumerate(self.hints, 1)]
+            more = f" ({len(self.hints) - 1} more in a notebook)" if self.hints[1:] else ""
+            parts += ["", f"Hint: {self.hints[0]}{more}"]
         return "\n".join(parts)
 
     __repr__ = __str__
@@ -73,9 +73,8 @@ class CheckResult:
             parts.append(_folded("The smallest case that fails", _pre(self.case), is_open=True))
         if self.aside:
             parts.append(_pre(self.aside))
-        if not self.passed:
-            for number, hint in enumerate(self.hints, 1):
-                parts.append(_folded(f"Hint {number} of {len(self.hints)}", _html(hint)))
+        if not self.passed and self.hints:
+            parts.append(_nested(self.hints))
         if self.case:
             parts.append(f'<div style="opacity: 0.75; font-size: 90%">{_html(self._repeat)}</div>')
         return "".join([*parts, "</div>"])
@@ -96,8 +95,16 @@ def _html(text: str) -> str:
 
 
 def _pre(text: str) -> str:
-    style = "margin: 0.4em 0; padding: 0.4em; white-space: pre-wrap; overflow-x: auto"
+    style = "margin: 0.4em 0; font-family: monospace; white-space: pre-wrap; overflow-x: auto"
     return f'<pre style="{style}">{escape(text)}</pre>'
+
+
+def _nested(hints: tuple[str, ...]) -> str:
+    """The first hint, folded; inside it the next one, and so on."""
+    inner = ""
+    for number, hint in reversed(list(enumerate(hints, 1))):
+        inner = _folded(f"Hint {number} of {len(hints)}", _html(hint) + inner)
+    return inner
 
 
 def _folded(summary: str, body: str, is_open: bool = False) -> str:
