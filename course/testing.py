@@ -10,12 +10,12 @@ from course.environment import Problem, checkout
 def test(arguments: list[str]) -> int:
     """Run pytest over tests/ of the checkout (the style checks are tests too); its exit status.
 
-    `arguments` go to pytest after our own. Tests of one file stay together in one process,
-    because nbval runs a notebook's cells, one test each, in one kernel.
+    `arguments` go to pytest after our own. A process that is done takes tests from another, so
+    that the notebooks, each one test in a process and a kernel of its own, are shared out.
     """
     root = checkout()
     if not (root / "tests").is_dir():
         raise Problem(f"There are no tests in {root}: run `course test` in a clone of the course.")
     workers = min(os.cpu_count() or 1, 4)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "worksteal"]
     return subprocess.call([*command, *arguments], cwd=root)

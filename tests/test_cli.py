@@ -127,7 +127,7 @@ def test_a_mistake_of_our_own_is_not_hidden(monkeypatch):
         cli.main(["lab"])
 
 
-def test_course_test_runs_pytest_by_file_in_parallel_and_gives_its_status(monkeypatch, tmp_path):
+def test_course_test_runs_pytest_in_parallel_and_gives_its_status(monkeypatch, tmp_path):
     (tmp_path / "tests").mkdir()
     ran = []
     monkeypatch.setattr(testing, "checkout", lambda: tmp_path)
@@ -138,7 +138,7 @@ def test_course_test_runs_pytest_by_file_in_parallel_and_gives_its_status(monkey
     [(command, cwd)] = ran
     assert cwd == tmp_path
     assert command[:3] == [sys.executable, "-m", "pytest"] and command[-2:] == ["-k", "mlp"]
-    assert "--dist loadfile" in " ".join(command) and int(command[command.index("-n") + 1]) >= 1
+    assert "--dist worksteal" in " ".join(command) and int(command[command.index("-n") + 1]) >= 1
 
 
 def test_course_test_needs_a_clone(monkeypatch, tmp_path):
