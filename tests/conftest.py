@@ -1,12 +1,11 @@
 """What several test files share: an environment that holds the course as people install it."""
 
-import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+from lesson_runs import output_of
 
 from course.environment import python_in
 from course.locking import only_one
@@ -33,28 +32,16 @@ def installed(tmp_path_factory, worker_id) -> Path:
 
 def make_environment(place: Path, wheels: Path) -> None:
     """Build the wheel and install it, with the packages of the Python that runs us below it."""
+    wheels.mkdir(exist_ok=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    call([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, ROOT])
-    call([sys.executable, "-m", "venv", "--without-pip", "--clear", place])
+    output_of([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT], wheels)
+    output_of([sys.executable, "-m", "venv", "--without-pip", "--clear", place], wheels)
     (wheel,) = wheels.glob("*.whl")
-    call([*pip, "--python", python_in(place), "install", "--no-deps", "--no-index", wheel])
+    install = ["--python", python_in(place), "install", "--no-deps", "--no-index", wheel]
+    output_of([*pip, *install], wheels)
     # A folder named in a .pth file is searched, but the .pth files in it are not read. So the
     # packages are found, and the checkout, to which such a file points, is not.
     packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    folder = sysconfig.get_path(
-        "purelib", "venv", vars={"base": str(place), "platbase": str(place)}
-    )
-    Path(folder, "packages.pth").write_text("\n".join(packages) + "\n", "utf-8")
-
-
-def call(command: list[str | Path]) -> None:
-    """Run a program; where it fails, the tests that wanted it show what it said."""
-    answer = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        env=os.environ | {"PYTHONPATH": ""},
-    )
-    assert answer.returncode == 0, answer.stdout
+    inside = {"base": str(place), "platbase": str(place)}
+    folder = Path(sysconfig.get_path("purelib", "venv", vars=inside))
+    (folder / "packages.pth").write_text("\n".join(packages) + "\n", "utf-8")

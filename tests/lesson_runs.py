@@ -8,35 +8,63 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
+import pytest
 from nbformat import NotebookNode
 
 from course.results import ABOVE, IN_BAND, NO_BAND
 
 CELL_TIMEOUT = 120  # seconds; the longest cell takes a few on an idle machine
 GOALS = {"mlp.test_accuracy": 0.90}  # promised to readers, whatever the band says
+EXECUTE = """\
+import dataclasses, json, sys
+from pathlib import Path
+import nbformat
+from course.execution import execute
+path, timeout = Path(sys.argv[1]), float(sys.argv[2])
+notebook = nbformat.read(path, as_version=4)
+measured = execute(notebook, Path.cwd(), environment={}, cell_timeout=timeout)
+nbformat.write(notebook, path)
+print(json.dumps(dataclasses.asdict(measured)))
+"""
 
 
 def run_nbval(python: Path, notebook: Path, folder: Path) -> str:
     """Run a copy of the notebook with nbval, alone in a new folder; return what pytest printed.
 
-    An AssertionError shows the cells that failed.
+    The test fails with the first cell that failed, as later ones fail for want of it.
     """
     work = folder / "work"
     work.mkdir()
     shutil.copy(notebook, work)
     (folder / "pytest.ini").touch()
-    command = [python, "-m", "pytest", "-q", "-c", folder / "pytest.ini", "--rootdir", work]
+    command = [python, "-m", "pytest", "-qx", "-c", folder / "pytest.ini", "--rootdir", work]
     command += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
     command += ["--nbval-cell-timeout", str(CELL_TIMEOUT), notebook.name]
+    return output_of(command, work)
+
+
+def run_measured(python: Path, notebook: NotebookNode, folder: Path) -> tuple[NotebookNode, dict]:
+    """Execute the notebook in a new folder; return it with its outputs, and the `Execution`."""
+    work, file = folder / "work", folder / "lesson.ipynb"
+    work.mkdir()
+    nbformat.write(notebook, file)
+    printed = output_of([python, "-c", EXECUTE, file, str(CELL_TIMEOUT)], work)
+    return nbformat.read(file, as_version=4), json.loads(printed.splitlines()[-1])
+
+
+def output_of(command: list[str | Path], folder: Path) -> str:
+    """What a program prints; where it fails, the test fails with that."""
     answer = subprocess.run(
         command,
-        cwd=work,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
     )
-    assert answer.returncode == 0, answer.stdout
+    if answer.returncode != 0:
+        pytest.fail(answer.stdout, pytrace=False)
     return answer.stdout
 
 

@@ -1,7 +1,7 @@
 """Every notebook, run in smoke: untouched, solved, and half answered in two ways.
 
-The first two are run with nbval, as people have them who installed the course; the half answered
-ones are executed here, so that what their cells show can be read.
+All run on the course as people install it. The first two are run with nbval; the half answered
+ones are executed with outputs, so that what their cells show can be read.
 """
 
 import os
@@ -11,19 +11,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from lesson_runs import (
-    CELL_TIMEOUT,
     check_figures,
     code_cells,
     exercise_cells,
     forget_return,
     hand_back,
+    run_measured,
     run_nbval,
     shown,
 )
 from nbval.plugin import find_comment_markers, find_metadata_tags
 
 from course import notebooks, progress
-from course.execution import execute
 from course.exercises import catalog
 from course.publishing.lesson_notebook import right_answers
 from course.publishing.lesson_source import read_lesson
@@ -73,7 +72,7 @@ def test_every_cell_runs_on_the_installed_course(folder, lesson, installed, tmp_
 
 @pytest.mark.parametrize("lesson", LESSONS)
 @pytest.mark.parametrize(("remainder", "mistake"), [(1, forget_return), (0, hand_back)])
-def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, tmp_path):
+def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, installed, tmp_path):
     def solved(number: int) -> bool:
         return number % 2 == remainder
 
@@ -81,19 +80,17 @@ def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, tmp_
     answers = right_answers(read_lesson(source), catalog())
     wrong = {name: mistake(answer) for name, answer in answers.items()}
     notebook = notebooks.mixture(source, solved, wrong)
+    notebook.cells.append(nbformat.v4.new_code_cell("import os\nprint(sum(os.times()[:4]))"))
+    notebook, measured = run_measured(installed, notebook, tmp_path)
+    assert measured["error"] is None
     cells = exercise_cells(notebook)
-    computing = nbformat.v4.new_code_cell("import os\nprint(sum(os.times()[:4]))")
-    notebook.cells.append(computing)
-    (tmp_path / "work").mkdir()
-    measured = execute(notebook, tmp_path / "work", environment={}, cell_timeout=CELL_TIMEOUT)
-    assert measured.error is None
     expected = [(name, solved(number)) for number, name in enumerate(cells, start=1)]
     assert attempts() == expected
     for name, right in expected:
         verdict = f"✔ {name}: right." if right else f"✘ {name}: not yet."
         assert shown(cells[name]).startswith(verdict)
-    assert measured.peak_memory_mb <= MOST_MEMORY
-    assert float(shown(computing)) <= LONGEST
+    assert measured["peak_memory_mb"] <= MOST_MEMORY
+    assert float(shown(notebook.cells[-1])) <= LONGEST
     check_figures(lesson, notebook, tmp_path / "record.jsonl", is_own=solved)
 
 
