@@ -171,8 +171,9 @@ def work_on_data(arguments: argparse.Namespace) -> int:
 def add_progress(commands) -> None:
     def action(arguments: argparse.Namespace) -> int:
         from course import progress
+        from course.exercises import catalog
 
-        return progress.show()
+        return progress.show(catalog())
 
     command = add_command(
         commands, "progress", "show which exercises you have solved", "course progress"

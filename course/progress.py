@@ -8,7 +8,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -66,17 +68,15 @@ def passed() -> set[str]:
     return {entry["exercise"] for entry in attempts() if entry["passed"]}
 
 
-def show() -> int:
-    """Print the progress of each lesson; the exit status of `course progress`."""
+def show(entries: Sequence[Any]) -> int:
+    """Print how far each exercise of the catalog is; the exit status of `course progress`."""
     from rich.console import Console
     from rich.table import Table
-
-    from course.exercises import catalog
 
     done, tries = passed(), [entry["exercise"] for entry in attempts()]
     table = Table("lesson", "exercise", "", "attempts", title="Your progress")
     lesson = None
-    for entry in catalog():
+    for entry in entries:
         if lesson not in (None, entry.lesson):
             table.add_section()
         shown = entry.lesson if entry.lesson != lesson else ""
@@ -85,7 +85,7 @@ def show() -> int:
         table.add_row(shown, entry.title, state, str(tries.count(entry.name) or ""))
     console = Console()
     console.print(table)
-    total = len(catalog())
-    console.print(f"{len(done & {e.name for e in catalog()})} of {total} exercises solved.")
+    solved = sum(entry.name in done for entry in entries)
+    console.print(f"{solved} of {len(entries)} exercises solved.")
     console.print(f"Kept in {path()}", highlight=False, soft_wrap=True)
     return 0

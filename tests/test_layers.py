@@ -15,6 +15,7 @@ LAYERS = (
     {"__init__", "hardware"},
     {"data", "datasets"},
     {"models", "plots", "progress", "results"},
+    {"checking"},
     {"exercises"},
     # What lessons use ends here; what makes, runs and publishes them comes above.
     {"environment", "execution", "installation", "locking", "workspace"},
@@ -74,7 +75,7 @@ def test_an_import_is_found_however_it_is_written():
 import os, course.data
 from course import __version__, results
 def later():
-    from course.exercises.engine import Case
+    from course.checking.engine import Case
     import course.running.measure as measure
     from torch import nn
 """

@@ -15,16 +15,14 @@ import os
 import pkgutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course import progress, results
-from course.exercises.engine import Exercise, run_check
-from course.exercises.verdict import CheckResult
+from course.checking.engine import Exercise, run_check
+from course.checking.verdict import CheckResult
 
 __all__ = ["CheckResult", "Entry", "ExerciseError", "catalog", "check", "exercise"]
-
-HELPERS = {"compare", "engine", "guard", "limits", "source", "verdict", "wording"}
 
 
 class ExerciseError(AssertionError):
@@ -80,12 +78,11 @@ def catalog() -> list[Entry]:
     """Every exercise of the course, in the order of the lessons."""
     entries = []
     for module in pkgutil.iter_modules(__path__):
-        if module.name not in HELPERS:
-            loaded = _module(module.name)
-            entries += [
-                Entry(e.name, loaded.LESSON, e.title, e.minutes, e.difficulty, e.reference)
-                for e in loaded.EXERCISES
-            ]
+        loaded = _module(module.name)
+        entries += [
+            Entry(e.name, loaded.LESSON, e.title, e.minutes, e.difficulty, e.reference)
+            for e in loaded.EXERCISES
+        ]
     return sorted(entries, key=lambda entry: entry.lesson)
 
 
@@ -95,14 +92,13 @@ def _module(name: str) -> Any:
 
 
 def _find(name: str) -> Exercise:
-    stem = name.partition(".")[0]
-    modules = {module.name for module in pkgutil.iter_modules(__path__)} - HELPERS
-    if stem in modules:
+    stem = str(name).partition(".")[0]
+    if stem in {module.name for module in pkgutil.iter_modules(__path__)}:
         for found in _module(stem).EXERCISES:
             if found.name == name:
                 return found
     known = [entry.name for entry in catalog()]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the first one is {known[0]!r}."
     raise ValueError(f"There is no exercise {name!r}; {hint}")
 
@@ -114,8 +110,6 @@ def _strict() -> bool:
 
 def _with_progress(result: CheckResult) -> CheckResult:
     """Add how much of the lesson is done."""
-    from dataclasses import replace
-
     module = _module(result.name.partition(".")[0])
     names = [entry.name for entry in module.EXERCISES]
     done = progress.passed() | ({result.name} if result.passed else set())

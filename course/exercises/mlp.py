@@ -10,8 +10,8 @@ from scipy import special
 from torch import nn
 from torch.nn import functional
 
-from course.exercises.compare import difference
-from course.exercises.engine import Case, Exercise, Mistake
+from course.checking.compare import difference
+from course.checking.engine import Case, Exercise, Mistake
 from course.models import mlp
 
 LESSON = "01_mlp"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from course.exercises.compare import difference, dtype_name
-from course.exercises.engine import Case, Exercise, Mistake
+from course.checking.compare import difference, dtype_name
+from course.checking.engine import Case, Exercise, Mistake
 from course.models import nearest_mean as model
 
 LESSON = "00_start_here"

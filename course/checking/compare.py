@@ -41,6 +41,13 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or framework(value) in ("torch", "tensorflow")
 
 
+def is_comparable(value: Any) -> bool:
+    """Whether `value` is made of arrays alone, so that a change of it in place can be seen."""
+    if isinstance(value, dict):
+        return all(map(is_comparable, value.values()))
+    return all(map(is_comparable, value)) if isinstance(value, tuple | list) else is_array(value)
+
+
 def framework(value: Any) -> str:
     """The top package of the value's type: "numpy", "torch", "tensorflow", "builtins"…"""
     for parent in type(value).__mro__:
@@ -82,7 +89,7 @@ def _dict_difference(got: Any, expected: dict) -> str | None:
         return f"the dictionary has the keys {_listed(got)}; they should be {_listed(expected)}."
     for key, value in expected.items():
         if problem := difference(got[key], value):
-            return f"under the key {key!r}: {problem}"
+            return f"{key}: {problem}"
     return None
 
 
@@ -161,6 +168,11 @@ def _value_difference(values: np.ndarray, truth: np.ndarray, *dtypes: str) -> st
     return f"{where} is {_short(bad)}; it should be {_short(good)}{count}."
 
 
+def _holds_arrays(value: Any) -> bool:
+    nested = isinstance(value, tuple | list) and any(_holds_arrays(item) for item in value)
+    return nested or is_array(value)
+
+
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, numbers.Real | np.floating) else str(value)
 
@@ -177,7 +189,7 @@ def shown(value: Any, limit: int = 600) -> str:
         text += f"  (shape {tuple(array.shape)}, {dtype_name(value)})"
     elif isinstance(value, dict):
         text = "\n".join(f"{key!r}: {shown(item, limit)}" for key, item in value.items())
-    elif isinstance(value, tuple | list) and any(is_array(item) for item in value):
+    elif isinstance(value, tuple | list) and _holds_arrays(value):
         text = "\n".join(shown(item, limit) for item in value)
     elif isinstance(value, float | np.floating):
         text = f"{value:.6g}"

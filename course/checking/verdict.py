@@ -5,9 +5,9 @@ from html import escape
 
 # Symbol, word and colour of each status; the colour never stands alone.
 STATUS = {
-    "right": ("✔", "right", "#1a7f37"),
-    "wrong": ("✘", "not yet", "#c2410c"),
-    "not started": ("○", "not started", "#6b7280"),
+    "right": ("✔", "right", "#2da44e"),
+    "wrong": ("✘", "not yet", "#e36209"),
+    "not started": ("○", "not started", "#808893"),
 }
 
 
@@ -66,7 +66,7 @@ class CheckResult:
         symbol, word, colour = STATUS[self.status]
         parts = [
             f'<div style="border-left: 4px solid {colour}; padding: 0.2em 0.8em; margin: 0.2em 0">',
-            f'<span style="color: {colour}; font-weight: bold">{symbol} {word}</span> ',
+            f'<b><span style="color: {colour}">{symbol}</span> {word}</b> ',
             f"<code>{escape(self.name)}</code>: {_html(self.message)} {_html(self.progress)}",
         ]
         if self.case:

@@ -1,0 +1,1 @@
+"""Behind `course.exercises`: run a student's answer safely, judge it, and say what helps."""

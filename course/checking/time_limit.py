@@ -1,0 +1,139 @@
+"""Stop an answer that runs for too long, without harm to the kernel in which it runs.
+
+An answer runs in the kernel's own process and, nearly always, on its main thread: a forked child
+hangs once torch has started threads, and a spawned one cannot receive a function that was typed
+into a notebook. So a watchdog thread has an exception raised inside the answer when its time is up.
+"""
+
+import ctypes
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+POKE_SECONDS = 0.05  # between two attempts to stop an answer that swallows the first
+STUCK_SECONDS = 2.0  # after the limit, when one long call into C is the likely reason
+
+OWN_FOLDER = str(Path(__file__).parent)
+
+
+class TimeIsUp(BaseException):
+    """Raised inside an answer that has used up its time; not an Exception, to pass `except`s."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The person interrupted the kernel, as against an answer that raises KeyboardInterrupt."""
+
+
+class _Clock:
+    """What the watchdog, the signal handler and the tracer need to agree on."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.finished = False
+
+
+def run_limited(
+    work: Callable[[], Any], seconds: float, on_stuck: Callable[[], None] = lambda: None
+) -> Any:
+    """Return `work()`; stop it with TimeIsUp after so many seconds.
+
+    On the main thread a watchdog sends SIGINT, whose handler raises; on any other thread (a
+    subshell of the kernel) Python's asynchronous exceptions do it. One long call into C cannot
+    be stopped by either: `on_stuck` is called once, from the watchdog, when that is the case.
+
+    Raises:
+        TimeIsUp: the time was used up.
+        Interrupted: the person interrupted the kernel.
+    """
+    clock = _Clock(seconds)
+    wake = threading.Event()
+    on_main = threading.current_thread() is threading.main_thread()
+    thread = threading.get_ident()
+    previous_handler = signal.getsignal(signal.SIGINT) if on_main else None
+    previous_trace = sys.gettrace()
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() < clock.deadline:
+            try:
+                if callable(previous_handler):
+                    previous_handler(number, frame)
+            except KeyboardInterrupt:
+                raise Interrupted from None
+        elif not clock.finished:
+            _raise_again_at_next_line(frame, clock)
+            raise TimeIsUp
+
+    def watch() -> None:
+        if wake.wait(seconds):
+            return
+        warned = False
+        while not wake.wait(POKE_SECONDS):
+            _poke(thread, on_main)
+            if not warned and time.monotonic() > clock.deadline + STUCK_SECONDS:
+                warned = True
+                on_stuck()
+
+    watchdog = threading.Thread(target=watch, name="exercise time limit", daemon=True)
+
+    def settle() -> None:
+        # The handler comes back only after the watchdog has ended: a late poke would otherwise
+        # reach the kernel as an interrupt of the student's.
+        clock.finished = True
+        wake.set()
+        watchdog.join()
+        if on_main:
+            signal.signal(signal.SIGINT, previous_handler or signal.default_int_handler)
+        else:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+        sys.settrace(previous_trace)
+
+    if on_main:
+        signal.signal(signal.SIGINT, handler)
+    watchdog.start()
+    try:
+        try:
+            return work()
+        finally:
+            clock.finished = True
+    finally:
+        try:
+            settle()
+        except TimeIsUp:  # only an asynchronous exception that was already on its way
+            settle()
+
+
+def _poke(thread: int, on_main: bool) -> None:
+    if not on_main:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread), ctypes.py_object(TimeIsUp)
+        )
+    elif hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:  # Windows
+        signal.raise_signal(signal.SIGINT)
+
+
+def _raise_again_at_next_line(frame: FrameType | None, clock: _Clock) -> None:
+    """Let the answer's next line raise once more: by then it may stand in a bare `except:`.
+
+    An endless `try: … except: …` swallows what is raised inside its `try`; the line that runs
+    next belongs to the handler, and an exception raised there leaves the loop.
+    """
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Callable | None:
+        if event == "line" and not clock.finished:
+            raise TimeIsUp
+        return trace
+
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(OWN_FOLDER):
+            frame.f_trace = trace
+        elif frame.f_code.co_name == "run_limited":
+            break
+        frame = frame.f_back
+    sys.settrace(lambda frame, event, argument: None)

@@ -1,0 +1,190 @@
+"""What a check says to a student: one plain sentence for each thing that can go wrong."""
+
+import contextlib
+import inspect
+import itertools
+import linecache
+import re
+import traceback
+from typing import TYPE_CHECKING, Any, TextIO
+
+from course.checking import compare, source
+
+if TYPE_CHECKING:
+    from course.checking.engine import Case, Exercise, Outcome
+    from course.checking.guard import Observed
+
+# What beginners need to hear beside some of the errors that Python, NumPy and torch raise.
+ADVICE = (
+    (
+        r"truth value of an array|Boolean value of Tensor",
+        "`if`, `and` and `max(a, b)` need a single True or False, and this is a whole array: look "
+        "for a function that works element by element.",
+    ),
+    (
+        r"Can't call numpy\(\) on Tensor that requires grad",
+        "This is NumPy code, and torch cannot follow slopes through NumPy: use torch's own "
+        "function. (`.detach()`, which the error proposes, would cut the slopes off.)",
+    ),
+    (
+        r"does not require grad",
+        "The loss must be computed from what the model returned, without `.detach()` or "
+        "`.item()` on the way.",
+    ),
+    (
+        r"object is not callable",
+        "Is a name that used to be a function now a variable of yours, such as that of a loop?",
+    ),
+    (
+        r"name '\w+' is not defined",
+        "If an earlier cell makes it, run the cells above first; otherwise look for a typo.",
+    ),
+    (
+        r"could not be broadcast|mat1 and mat2 shapes|matmul: Input operand|not aligned",
+        "The shapes do not fit: print the shape of each array that takes part.",
+    ),
+)
+
+
+def wrong_kind(exercise: "Exercise", candidate: Any) -> str | None:
+    """Where the answer is a function instead of a class, the other way round, or neither."""
+    kind = "class" if isinstance(exercise.reference, type) else "function"
+    if isinstance(candidate, type) != (kind == "class") or not callable(candidate):
+        return f"The answer to this exercise is a {kind}; this is {compare.type_name(candidate)}."
+    return None
+
+
+def invitation(exercise: "Exercise") -> str:
+    """What to do with an exercise that is not started."""
+    stub = source.stubs().get(exercise.name, "raise NotImplementedError")
+    task = "Write the body" if "NotImplementedError" in stub else "Find the bug and mend it"
+    return (
+        f"{task}, then run this cell again (about {exercise.minutes} minutes). "
+        "Until then the course's own answer stands in."
+    )
+
+
+def out_of_time(seconds: float) -> str:
+    """For an answer that was stopped."""
+    return (
+        f"it was stopped after {seconds:g} seconds: is there a loop that never ends? "
+        "A right answer takes a fraction of a second."
+    )
+
+
+def say_stuck(stream: TextIO) -> None:
+    """Tell the person, while the check still waits, that only a restart helps."""
+    text = (
+        "An answer is inside one long computation that Python cannot stop. "
+        "If this goes on, choose Kernel → Restart."
+    )
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=stream, flush=True)
+
+
+def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "Case") -> str:
+    """One sentence on an exception that left the answer."""
+    line = _failing_line(problem, candidate)
+    if line is None and isinstance(problem, TypeError) and not case.call:
+        return _signature_text(exercise, candidate)
+    number, text = line or (0, "")
+    quoted = text if len(text) <= 70 else text[:70] + "…"
+    where = f" in line {number} (`{quoted}`)" if line else ""
+    if isinstance(problem, SystemExit):
+        return f"it tried to end the program{where}; a function gives its result with `return`."
+    if isinstance(problem, RecursionError):
+        return f"it calls itself without end{where}. What should stop it?"
+    if isinstance(problem, NotImplementedError) and text.startswith("raise NotImplementedError"):
+        return (
+            f"line {number} is still `raise NotImplementedError`, and Python stops there: put your "
+            "code in its place."
+        )
+    if isinstance(problem, MemoryError):
+        return f"it asked for more memory than there is{where}. Which array is that large?"
+    words = "".join(traceback.format_exception_only(problem)).strip().split("\n")[0][:300]
+    advice = next((advice for pattern, advice in ADVICE if re.search(pattern, words)), "")
+    return f"it stopped{where} with {words}{'' if words.endswith('.') else '.'} {advice}".strip()
+
+
+def _failing_line(problem: BaseException, candidate: Any) -> tuple[int, str] | None:
+    """Number and text of the last line of the answer's own file that the exception went through."""
+    code = source.code_of(candidate)
+    if code is None:
+        return None
+    steps = itertools.islice(traceback.walk_tb(problem.__traceback__), 5_000)
+    lines = [number for frame, number in steps if frame.f_code.co_filename == code.co_filename]
+    if not lines:
+        return None
+    return lines[-1], linecache.getline(code.co_filename, lines[-1]).strip()
+
+
+def _signature_text(exercise: "Exercise", candidate: Any) -> str:
+    asked = inspect.signature(exercise.reference)
+    return (
+        f"it cannot be called as the task asks, `{exercise.reference.__name__}{asked}`: compare "
+        f"the parameters of yours, `{_signature(candidate)}`."
+    )
+
+
+def _signature(candidate: Any) -> str:
+    try:
+        return f"{candidate.__name__}{inspect.signature(candidate)}"
+    except (TypeError, ValueError):
+        return getattr(candidate, "__name__", "it")
+
+
+def argument_names(exercise: "Exercise", case: "Case") -> tuple[str, ...]:
+    """What to call the arguments of a case."""
+    if case.names:
+        return case.names
+    if not isinstance(exercise.reference, type):
+        return tuple(inspect.signature(exercise.reference).parameters)[: len(case.args)]
+    return tuple(f"argument {number}" for number in range(1, len(case.args) + 1))
+
+
+def case_text(exercise: "Exercise", outcome: "Outcome") -> str:
+    """Inputs, expected and got, one under the other."""
+    case = outcome.case
+    rows = list(zip(argument_names(exercise, case), case.args, strict=False))
+    if case.expected is not None:
+        rows.append(("expected", case.expected))
+    if outcome.returned and not (isinstance(outcome.got, str) and outcome.got == outcome.problem):
+        rows.append(("got", outcome.got))
+    return "\n".join(_row(name, value) for name, value in rows)
+
+
+def _row(name: str, value: Any) -> str:
+    try:
+        text = compare.shown(value)
+    except Exception as problem:  # a result whose own repr fails
+        text = f"(cannot be shown: {type(problem).__name__})"
+    return f"{name} = " + text.replace("\n", "\n" + " " * (len(name) + 3))
+
+
+def changes(labels: list[str]) -> str:
+    """For an answer that left its mark on the rest of the notebook."""
+    if not labels:
+        return ""
+    return (
+        f"the results are right, but the answer changed {', '.join(labels[:3])}, which other code "
+        "relies on; it has been put back. Keep to local names and to what you were given."
+    )
+
+
+def aside(observed: "Observed", failed: "Outcome | None") -> str:
+    """What the answer printed, and the first warning in the case that failed."""
+    parts = []
+    if observed.printed_total:
+        more = observed.printed_total - len(observed.printed)
+        tail = f"\n… and {more:,} more characters" if more else ""
+        parts.append(f"Your code printed:\n{observed.printed.rstrip()}{tail}")
+    if failed is not None and failed.warnings:
+        first = failed.warnings[0].split("\n")[0]
+        parts.append(f"Python warned: {first[:300]}")
+    return "\n\n".join(parts)
+
+
+def sentence(text: str) -> str:
+    """With a capital at its start."""
+    text = text.strip()
+    return text[:1].upper() + text[1:]
