@@ -78,6 +78,8 @@ RELU = {
         (lambda z: (z > 0).astype(float), "step"),
         (lambda z: z > 0, "says where"),
         (lambda z: z.max(), "largest of all"),
+        (lambda z: np.max(z, 0), "np.maximum"),
+        (lambda z: z if z > 0 else 0 * z, "element by element"),
         (lambda z: z[z > 0], "keep the shape"),
         (lambda z: np.clip(z, 0, 1), "upper limit"),
         (lambda z: np.where(z > 0, z, 0.01 * z), "leaky"),
@@ -127,7 +129,10 @@ SOFTMAX = {
         (lambda z: naive(np.clip(z, -500, 500)), "Clipping"),
         (lambda z: naive(z / np.abs(z).max(axis=1, keepdims=True)), "Dividing"),
         (lambda z: np.exp(z - z.max(axis=1, keepdims=True)), "not divided"),
-        (lambda z: np.nan_to_num(naive(z)), "should be"),
+        (lambda z: np.nan_to_num(naive(z)), "hides"),
+        (lambda z: naive(z - z.mean(axis=1, keepdims=True)), "mean"),
+        (lambda z: naive(z - np.median(z, axis=1, keepdims=True)), "median"),
+        (lambda z: naive(z - z.min(axis=1, keepdims=True)), "smallest"),
         (lambda z: naive(z - z.max(axis=1)), "stopped"),
         (softmax_in_place, "in place"),
     ],
@@ -165,7 +170,9 @@ CROSS_ENTROPY = {
         (lambda z, t: -np.log(softmax(z)[np.arange(len(t)), t]).mean(), "before rounding"),
         (cross_entropy_naive, "overflows"),
         (lambda z, t: -z[np.arange(len(t)), t].mean(), "not normalised"),
-        (lambda z, t: -np.log(softmax(z)[:, t] + 1e-300).mean(), "should be"),
+        (lambda z, t: -np.log(softmax(z)[:, t]).mean(), "from each row"),
+        (lambda z, t: -np.log(softmax(z)[np.arange(len(t)), t] + 1e-12).mean(), "hides"),
+        (lambda z, t: -np.log(softmax(z).clip(1e-15, 1)[np.arange(len(t)), t]).mean(), "hides"),
         (lambda z, t: str(surprise(z, t).mean()), "number"),
     ],
     "right": [
@@ -244,6 +251,18 @@ def logits_gradient_by_loop(logits, targets):
     return gradient / len(logits)
 
 
+def logits_gradient_columns(logits, targets):
+    gradient = softmax(logits)
+    gradient[:, targets] -= 1
+    return gradient / len(targets)
+
+
+def logits_gradient_rows(logits, targets):
+    gradient = softmax(logits)
+    gradient[targets] -= 1
+    return gradient / len(targets)
+
+
 LOGITS_GRADIENT = {
     "wrong": [
         (lambda z, t: softmax(z) - one_hot(z, t), "divide"),
@@ -253,6 +272,9 @@ LOGITS_GRADIENT = {
         (lambda z, t: (z - one_hot(z, t)) / len(t), "softmax(logits)"),
         (lambda z, t: (softmax(z) - 1) / len(t), "everywhere"),
         (lambda z, t: (softmax(z) - t) / len(t), ("stopped", "should be")),
+        (lambda z, t: (1 - softmax(z)) / len(t), "p − 1"),
+        (logits_gradient_columns, "whole columns"),
+        (logits_gradient_rows, "row numbers"),
         (lambda z, t: ((softmax(z) - one_hot(z, t)) / len(t)).mean(axis=0), "shape"),
     ],
     "right": [
@@ -381,6 +403,20 @@ class MLPWithoutBias(MLPWithSoftmax):
         self.layers = nn.ModuleList(nn.Linear(*pair, bias=False) for pair in pairwise(sizes))
 
 
+class MLPCutOff(MLPWithoutActivation):
+    def forward(self, x):
+        for one in self.layers[:-1]:
+            x = torch.tensor(relu(one(x).detach().numpy()))
+        return self.layers[-1](x)
+
+
+class MLPWithNumpyRelu(MLPWithoutActivation):
+    def forward(self, x):
+        for one in self.layers[:-1]:
+            x = relu(one(x))
+        return self.layers[-1](x)
+
+
 class MLPSequential(nn.Module):
     def __init__(self, sizes):
         super().__init__()
@@ -416,6 +452,8 @@ MODEL = {
         (MLPReluEverywhere, "last layer"),
         (MLPWithSoftmax, "logits"),
         (MLPForgetsReturn, "return"),
+        (MLPCutOff, "slopes do not reach"),
+        (MLPWithNumpyRelu, "torch's own"),
         (MLPOneLayer, "shapes"),
         (MLPWithoutBias, "shapes"),
         (lambda sizes: nn.Linear(sizes[0], sizes[-1]), "class"),
@@ -450,6 +488,25 @@ def step_by_the_model(model, optimizer, loss_function, x, y):
     return float(loss)
 
 
+def step_swapped(model, optimizer, loss_function, x, y):
+    optimizer.zero_grad()
+    loss = loss_function(y, model(x))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def step_with_its_own_loss(model, optimizer, loss_function, x, y):
+    return RIGHT_STEP(model, optimizer, functional.cross_entropy, x, y)
+
+
+def step_measures_afterwards(model, optimizer, loss_function, x, y):
+    RIGHT_STEP(model, optimizer, loss_function, x, y)
+    return loss_function(model(x), y).item()
+
+
+RIGHT_STEP = step_by("zero", "back", "move")
+
 TRAIN_STEP = {
     "wrong": [
         (step_by("back", "move"), "first step are still there"),
@@ -460,9 +517,12 @@ TRAIN_STEP = {
         (step_by("zero", "back", "move", result=lambda loss: None), "returns nothing"),
         (step_by("zero", "move"), "did not move"),
         (step_on_probabilities, "should be"),
+        (step_swapped, "output first"),
+        (step_with_its_own_loss, "not one of your own"),
+        (step_measures_afterwards, "before it"),
     ],
     "right": [
-        step_by("zero", "back", "move"),
+        RIGHT_STEP,
         step_by("back", "move", "zero"),
         step_by_the_model,
     ],

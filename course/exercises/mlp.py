@@ -1,6 +1,7 @@
 """The exercises of lesson 01: a network for digits, by hand in NumPy and then in torch."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,8 +19,9 @@ LESSON = "01_mlp"
 
 
 def _layer_cases(rng: np.random.Generator) -> Iterator[Case]:
-    x, weights, bias = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5])
-    yield Case((x, weights, bias), np.array([[11.5]]))
+    x, bias = np.array([[1.0, 2.0, 0.0]]), np.array([0.5, -0.5])
+    weights = np.array([[3.0, 0.0], [4.0, 1.0], [9.0, 9.0]])
+    yield Case((x, weights, bias), np.array([[11.5, 1.5]]))
     for batch, inputs, outputs in ((2, 3, 5), (7, 4, 4), (1, 6, 2)):
         x, weights = rng.normal(size=(batch, inputs)), rng.normal(size=(inputs, outputs))
         bias = rng.normal(size=outputs)
@@ -29,7 +31,7 @@ def _layer_cases(rng: np.random.Generator) -> Iterator[Case]:
 LAYER = Exercise(
     name="mlp.layer",
     title="A layer of neurons",
-    minutes=3,
+    minutes=4,
     difficulty=1,
     reference=mlp.layer,
     cases=_layer_cases,
@@ -71,7 +73,7 @@ def _relu_cases(rng: np.random.Generator) -> Iterator[Case]:
 RELU = Exercise(
     name="mlp.relu",
     title="The activation ReLU",
-    minutes=2,
+    minutes=3,
     difficulty=1,
     reference=mlp.relu,
     cases=_relu_cases,
@@ -83,6 +85,11 @@ RELU = Exercise(
         ),
         Mistake(lambda z: z > 0, "That says where z is positive; ReLU gives the values there."),
         Mistake(lambda z: z.max(), "That is the largest of all values; compare each one with 0."),
+        Mistake(
+            lambda z: np.max(z, 0),
+            "`np.max(z, 0)` is the largest value along axis 0; `np.maximum` compares each element "
+            "with a second number.",
+        ),
         Mistake(lambda z: z[z > 0], "You dropped the negatives; keep the shape and put 0 there."),
         Mistake(lambda z: np.clip(z, 0, 1), "You also cut at 1; ReLU has no upper limit."),
         Mistake(
@@ -106,6 +113,7 @@ def _softmax_cases(rng: np.random.Generator) -> Iterator[Case]:
     for offset in (1000.0, -1000.0):
         logits = rng.normal(size=(3, 4)) + offset
         yield Case((logits,), special.softmax(logits, axis=1))
+    yield Case((np.array([[3000.0, 0.0, 0.0, 0.0]]),), np.array([[1.0, 0.0, 0.0, 0.0]]))
     logits = np.array([[900.0, 0.0], [-900.0, 1.0]])
     yield Case((logits,), special.softmax(logits, axis=1))
 
@@ -118,7 +126,7 @@ def _naive_softmax(logits: np.ndarray, axis: int | None = 1) -> np.ndarray:
 SOFTMAX = Exercise(
     name="mlp.softmax",
     title="Bug hunt: a softmax that overflows",
-    minutes=6,
+    minutes=10,
     difficulty=2,
     reference=mlp.softmax,
     cases=_softmax_cases,
@@ -149,6 +157,21 @@ SOFTMAX = Exercise(
             "whole row does not.",
         ),
         Mistake(
+            lambda z: _naive_softmax(z - z.mean(axis=1, keepdims=True)),
+            "Subtracting the mean or median is allowed, but one logit can still lie far above it, "
+            "and its power overflows. Subtract the largest of each row.",
+        ),
+        Mistake(
+            lambda z: _naive_softmax(z - z.min(axis=1, keepdims=True)),
+            "Subtracting the smallest makes all exponents positive, and positive exponents are "
+            "those that overflow. Subtract the largest of each row.",
+        ),
+        Mistake(
+            lambda z: np.nan_to_num(_naive_softmax(z)),
+            "Replacing NaN hides the overflow and puts a wrong number in its place; keep it from "
+            "happening: shift each row first.",
+        ),
+        Mistake(
             lambda z: np.exp(z - z.max(axis=1, keepdims=True)),
             "The powers are right, but they are not divided by their sum.",
         ),
@@ -165,10 +188,12 @@ SOFTMAX = Exercise(
 def _cross_entropy_cases(rng: np.random.Generator) -> Iterator[Case]:
     logits, targets = np.array([[0.0, np.log(3.0)]]), np.array([1])
     yield Case((logits, targets), float(np.log(4 / 3)))
-    yield Case((np.array([[2000.0, 0.0], [0.0, 2000.0]]), np.array([0, 1])), 0.0)
-    for batch, classes, scale in ((2, 3, 1), (5, 4, 3), (3, 10, 1), (4, 3, 3000)):
-        logits = scale * rng.normal(size=(batch, classes))
-        targets = rng.integers(classes, size=batch)
+    for batch, classes, scale in ((2, 3, 1), (5, 4, 3), (3, 10, 1), (2, 2, 0), (4, 3, 3000)):
+        if scale == 0:  # a right and a wrong class that no exponential survives
+            logits, targets = np.array([[2000.0, 0.0], [0.0, 2000.0]]), np.array([0, 1])
+        else:
+            logits = scale * rng.normal(size=(batch, classes))
+            targets = rng.integers(classes, size=batch)
         truth = functional.cross_entropy(torch.tensor(logits), torch.tensor(targets))
         yield Case((logits, targets), truth.item())
 
@@ -177,10 +202,24 @@ def _surprise(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return -special.log_softmax(logits, axis=1)[np.arange(len(targets)), targets]
 
 
+def _floored_losses() -> Iterator[Callable[[np.ndarray, np.ndarray], float]]:
+    """The usual first aid against log(0), with the usual small numbers."""
+
+    def added(small: float, z: np.ndarray, t: np.ndarray) -> float:
+        return -np.log(mlp.softmax(z)[np.arange(len(t)), t] + small).mean()
+
+    def clipped(small: float, z: np.ndarray, t: np.ndarray) -> float:
+        return -np.log(np.maximum(mlp.softmax(z)[np.arange(len(t)), t], small)).mean()
+
+    for power in (6, 7, 8, 9, 10, 12, 15, 16):
+        yield partial(added, 10.0**-power)
+        yield partial(clipped, 10.0**-power)
+
+
 CROSS_ENTROPY = Exercise(
     name="mlp.cross_entropy",
     title="The loss: cross-entropy",
-    minutes=8,
+    minutes=12,
     difficulty=2,
     reference=mlp.cross_entropy,
     cases=_cross_entropy_cases,
@@ -212,6 +251,18 @@ CROSS_ENTROPY = Exercise(
             lambda z, t: -np.log(special.softmax(z, axis=1))[np.arange(len(t)), t].mean(),
             "A probability was rounded to 0 and its logarithm is infinite. Take the logarithm "
             "before rounding can happen: log softmax = shifted − log Σ exp(shifted).",
+        ),
+        Mistake(
+            lambda z, t: -np.log(mlp.softmax(z)[:, t]).mean(),
+            "`p[:, targets]` picks whole columns, B · B numbers; take one number from each row.",
+        ),
+        *(
+            Mistake(
+                floored,
+                "A small number inside the logarithm hides the problem: the loss can then never "
+                "rise above −log of it. Use −log p = log Σ exp(shifted) − shifted[right class].",
+            )
+            for floored in _floored_losses()
         ),
         Mistake(
             lambda z, t: -z[np.arange(len(t)), t].mean(),
@@ -271,7 +322,7 @@ def _forward_with(rule: Callable[..., np.ndarray]) -> Callable[..., list[np.ndar
 FORWARD = Exercise(
     name="mlp.forward",
     title="Forward through all layers",
-    minutes=6,
+    minutes=10,
     difficulty=2,
     reference=mlp.forward,
     cases=_forward_cases,
@@ -333,10 +384,16 @@ def _one_hot(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.eye(logits.shape[1])[targets]
 
 
+def _minus_one(logits: np.ndarray, targets: np.ndarray, *place: Any) -> np.ndarray:
+    gradient = mlp.softmax(logits)
+    gradient[place] -= 1
+    return gradient / len(targets)
+
+
 LOGITS_GRADIENT = Exercise(
     name="mlp.logits_gradient",
     title="The slope of the loss",
-    minutes=5,
+    minutes=8,
     difficulty=2,
     reference=mlp.logits_gradient,
     cases=_logits_gradient_cases,
@@ -360,6 +417,20 @@ LOGITS_GRADIENT = Exercise(
         Mistake(
             lambda z, t: (z - _one_hot(z, t)) / len(t),
             "Use the probabilities, softmax(logits), not the logits themselves.",
+        ),
+        Mistake(
+            lambda z, t: _minus_one(z, t, slice(None), t),
+            "`gradient[:, targets] -= 1` changes whole columns; change one element in each row, at "
+            "[row, right class].",
+        ),
+        Mistake(
+            lambda z, t: _minus_one(z, t, t),
+            "`gradient[targets] -= 1` takes the classes for row numbers; you want one element in "
+            "each row, at [row, right class].",
+        ),
+        Mistake(
+            lambda z, t: (1 - mlp.softmax(z)) / len(t),
+            "At the right class the slope is p − 1, not 1 − p, and elsewhere it is p.",
         ),
         Mistake(
             lambda z, t: (mlp.softmax(z) - 1) / len(t),
@@ -391,7 +462,22 @@ def _backward_cases(rng: np.random.Generator) -> Iterator[Case]:
         functional.cross_entropy(tensors[-1], torch.tensor(targets)).backward()
         truth = [tuple(tensor.grad.numpy() for tensor in pair) for pair in leaves]
         activations = [tensor.detach().numpy() for tensor in tensors]
-        yield Case((activations, layers, targets), truth)
+        yield Case((activations, layers, targets), truth, judge=_like_gradients(truth))
+
+
+def _like_gradients(truth: mlp.Layers) -> Callable[[Any], str | None]:
+    """Compare pair by pair, so that a message can name the layer."""
+
+    def judge(got: Any) -> str | None:
+        if not isinstance(got, tuple | list) or [len(pair) for pair in got] != [2] * len(truth):
+            return difference(got, truth)
+        for number, (mine, right) in enumerate(zip(got, truth, strict=True), 1):
+            for part, one, other in zip(("weights", "bias"), mine, right, strict=True):
+                if problem := difference(one, other):
+                    return f"layer {number}, slopes of the {part}: {problem}"
+        return None
+
+    return judge
 
 
 def _backward_with(slope: Callable[..., np.ndarray]) -> Callable[..., mlp.Layers]:
@@ -412,7 +498,7 @@ def _backward_with(slope: Callable[..., np.ndarray]) -> Callable[..., mlp.Layers
 BACKWARD = Exercise(
     name="mlp.backward",
     title="Bug hunt: back-propagation",
-    minutes=8,
+    minutes=12,
     difficulty=3,
     reference=mlp.backward,
     cases=_backward_cases,
@@ -451,7 +537,7 @@ BACKWARD = Exercise(
     ),
     hints=(
         "The loop goes from the last layer to the first. What happened to the numbers between two "
-        "layers on the way forward that is not undone on the way back?",
+        "layers on the way forward? Its slope must be multiplied in on the way back.",
         "`inputs` are the activations that entered this layer: they came out of the ReLU before "
         "it. Where they are 0, ReLU was flat.",
         "ReLU's derivative is 1 where its output is positive, else 0: `(inputs > 0)`.",
@@ -470,6 +556,7 @@ def _model_cases(rng: np.random.Generator) -> Iterator[Case]:
         arguments = (sizes, torch.tensor(x), [tuple(map(torch.tensor, pair)) for pair in layers])
         yield Case(
             arguments,
+            truth,
             judge=_like(truth),
             call=_build_and_run,
             names=("sizes", "x", "weights and biases"),
@@ -489,7 +576,23 @@ def _build_and_run(
             "the first line of `__init__` must be `super().__init__()`: it prepares the place in "
             "which torch keeps layers and parameters."
         )
-    return _fill_parameters(network, layers) or network(x)
+    if problem := _fill_parameters(network, layers):
+        return problem
+    logits = network(x)
+    return (_cut_off(network, logits) or logits.detach()) if torch.is_tensor(logits) else logits
+
+
+def _cut_off(network: nn.Module, logits: torch.Tensor) -> str | None:
+    """A sentence where the slopes of the logits do not reach every parameter."""
+    if logits.requires_grad:
+        logits.square().sum().backward()
+    if all(parameter.grad is not None for parameter in network.parameters()):
+        return None
+    return (
+        "the logits may be right, but their slopes do not reach the first layer, so it could never "
+        "learn: something between the layers left torch (`.detach()`, `.numpy()`, a new "
+        "`torch.tensor(…)`). Use `torch.relu`."
+    )
 
 
 def _fill_parameters(network: nn.Module, layers: list) -> str | None:
@@ -533,7 +636,7 @@ def _like(truth: torch.Tensor) -> Callable[[Any], str | None]:
 MODEL = Exercise(
     name="mlp.MLP",
     title="The network as a torch module",
-    minutes=8,
+    minutes=15,
     difficulty=2,
     reference=mlp.MLP,
     cases=_model_cases,
@@ -542,28 +645,31 @@ MODEL = Exercise(
         "In `__init__`, after `super().__init__()`, make one `nn.Linear(inputs, outputs)` for each "
         "pair of neighbouring sizes and keep them in `nn.ModuleList(…)`.",
         "`pairwise(sizes)` gives the pairs: for [784, 512, 10] they are (784, 512) and (512, 10).",
-        "In `forward`, apply `functional.relu(layer(x))` for all layers but the last, and the last "
-        "one without ReLU.",
+        "In `forward`: `for linear in self.layers[:-1]: x = functional.relu(linear(x))`; then the "
+        "last layer, `return self.layers[-1](x)`, without ReLU.",
     ),
 )
 
 
 def _step_cases(rng: np.random.Generator) -> Iterator[Case]:
     """Two steps on a linear model, whose slope is known in closed form."""
-    for inputs, classes, batch in ((1, 2, 1), (3, 4, 5), (5, 3, 2)):
+    for inputs, classes, batch, smoothing in ((1, 2, 1, 0.0), (3, 4, 5, 0.2), (5, 3, 2, 0.4)):
         weights = rng.normal(size=(inputs, classes)).astype("float32")
         x = rng.normal(size=(batch, inputs)).astype("float32")
         y = rng.integers(classes, size=batch)
+        wanted = (1 - smoothing) * np.eye(classes)[y] + smoothing / classes
         truth, moved = {}, weights
         for number in (1, 2):
-            truth[f"loss of step {number}"] = mlp.cross_entropy(x @ moved, y)
-            moved = moved - x.T @ mlp.logits_gradient(x @ moved, y)
-        truth["weights after two steps"] = torch.tensor(moved.T)
+            surprise = -special.log_softmax(x @ moved, axis=1)
+            truth[f"loss of step {number}"] = float((wanted * surprise).sum(axis=1).mean())
+            moved = moved - x.T @ (mlp.softmax(x @ moved) - wanted) / batch
+        truth["weights after two steps"] = torch.tensor(moved.T, dtype=torch.float32)
         yield Case(
-            (torch.tensor(weights.T), torch.tensor(x), torch.tensor(y)),
+            (torch.tensor(weights.T), torch.tensor(x), torch.tensor(y), smoothing),
+            truth,
             judge=_like_steps(truth),
             call=_two_steps,
-            names=("weights of a linear model", "x", "y"),
+            names=("weights of a linear model", "x", "y", "label smoothing of the loss"),
         )
 
 
@@ -585,14 +691,24 @@ class _PlainDescent:
 
 
 def _two_steps(
-    step: Callable[..., Any], weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor
+    step: Callable[..., Any],
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    smoothing: float,
 ) -> dict[str, Any]:
     """What two calls of a training step return, and where the weights end."""
+
+    def loss_function(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if not logits.is_floating_point():
+            raise TypeError("loss_function takes the model's output first, then the targets y")
+        return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+
     model = nn.Linear(weights.shape[1], weights.shape[0], bias=False)
     with torch.no_grad():
         model.weight.copy_(weights)
     optimizer = _PlainDescent(model)
-    losses = [step(model, optimizer, functional.cross_entropy, x, y) for _ in range(2)]
+    losses = [step(model, optimizer, loss_function, x, y) for _ in range(2)]
     return {
         "loss of step 1": losses[0],
         "loss of step 2": losses[1],
@@ -629,7 +745,7 @@ def _step_with(*order: str) -> Callable[..., float]:
 TRAIN_STEP = Exercise(
     name="mlp.train_step",
     title="One step of training",
-    minutes=6,
+    minutes=8,
     difficulty=2,
     reference=mlp.train_step,
     cases=_step_cases,
@@ -639,6 +755,21 @@ TRAIN_STEP = Exercise(
             _step_with("back", "move"),
             "The slopes of the first step are still there in the second: torch adds new slopes to "
             "old ones until `optimizer.zero_grad()` is called.",
+        ),
+        Mistake(
+            lambda model, optimizer, loss_function, x, y: mlp.train_step(
+                model, optimizer, functional.cross_entropy, x, y
+            ),
+            "Use the `loss_function` that you were given, not one of your own: another lesson may "
+            "give another one.",
+        ),
+        Mistake(
+            lambda model, optimizer, loss_function, x, y: (
+                mlp.train_step(model, optimizer, loss_function, x, y),
+                loss_function(model(x), y).item(),
+            )[1],
+            "You computed the loss again after the step; return the one from before it, on which "
+            "the slopes are based.",
         ),
         Mistake(
             _step_with("zero", "back"),
