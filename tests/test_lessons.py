@@ -6,16 +6,18 @@ ones are executed with outputs, so that what their cells show can be read.
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 from lesson_runs import (
-    check_figures,
     code_cells,
     exercise_cells,
     forget_return,
     hand_back,
+    recorded_figures,
+    reported,
     run_measured,
     run_nbval,
     shown,
@@ -26,11 +28,13 @@ from course import notebooks, progress
 from course.exercises import catalog
 from course.publishing.lesson_notebook import right_answers
 from course.publishing.lesson_source import read_lesson
+from course.results import ABOVE, IN_BAND, NO_BAND
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.stem for path in (ROOT / "lessons").glob("*.py"))
 # What whoever runs the tests may have set, and what must not reach the notebooks.
 FOREIGN = ("COURSE_", "NBGRADER_", "PYTHON", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_")
+GOALS = {"01_mlp": {"mlp.test_accuracy": 0.90}}  # promised to readers, whatever the band says
 MOST_MEMORY = 1500  # MB, 10⁶ bytes
 LONGEST = 30  # seconds of computing, which unlike the clock hardly depend on what else is running
 
@@ -48,6 +52,29 @@ def smoke(monkeypatch, tmp_path) -> None:
     # Several notebooks run at a time. Where their threads outnumber the cores, torch's threads
     # spend most of their time waiting for each other.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def check_figures(lesson: str, notebook, record: Path, is_own: Callable[[int], bool]) -> None:
+    """Every figure was recorded, counts whose answers it rests on, and lies where it should.
+
+    is_own: whether the exercise with this number, from 1, was answered right by the student.
+    """
+    figures, answers_above = recorded_figures(record), reported(notebook)
+    assert set(figures) == set(answers_above)
+    for name, figure in figures.items():
+        count = answers_above[name]
+        own = sum(is_own(number) for number in range(1, count + 1))
+        assert (figure["own"], figure["course"]) == (own, count - own)
+        assert figure["verdict"] != NO_BAND, (
+            f"{name} has no band in smoke; measure it with "
+            f"`python -m course run {lesson[:2]} --measure --profile smoke`."
+        )
+        assert figure["verdict"] in (IN_BAND, ABOVE), (
+            f"{name} is {figure['value']:.4g}, {figure['verdict']} its band from "
+            f"{figure['low']:.4g} to {figure['high']:.4g}: the lesson runs, but learns too little."
+        )
+    for name, least in GOALS.get(lesson, {}).items():
+        assert figures[name]["value"] >= least
 
 
 def attempts() -> list[tuple[str, bool]]:
