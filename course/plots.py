@@ -96,7 +96,7 @@ def images(
             drawing.imshow(picture, cmap="gray_r")
         if place < len(captions):
             drawing.set_title(str(captions[place]), fontsize=8, pad=2)
-    figure.tight_layout(pad=0.4)
+    figure.tight_layout(pad=0.4, w_pad=0.6)
     words = ", ".join(str(caption).replace("\n", " ") for caption in captions)
     show(figure, alt or f"{title}: {len(pictures)} pictures" + (f" ({words})" if words else ""))
 

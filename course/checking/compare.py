@@ -42,10 +42,12 @@ def is_array(value: Any) -> bool:
 
 
 def is_comparable(value: Any) -> bool:
-    """Whether `value` is made of arrays alone, so that a change of it in place can be seen."""
+    """Whether `difference` can tell a change of `value` in place."""
     if isinstance(value, dict):
         return all(map(is_comparable, value.values()))
-    return all(map(is_comparable, value)) if isinstance(value, tuple | list) else is_array(value)
+    if isinstance(value, tuple | list):
+        return all(map(is_comparable, value))
+    return is_array(value) or value is None or isinstance(value, str | np.bool_ | numbers.Number)
 
 
 def framework(value: Any) -> str:

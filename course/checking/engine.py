@@ -177,6 +177,7 @@ def _try_case(exercise: Exercise, candidate: Any, case: Case, namespace: dict[st
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             got = case.call(candidate, *arguments) if case.call else candidate(*arguments)
+        warned = tuple(str(warning.message) for warning in caught)
     except (TimeIsUp, Interrupted):
         raise
     except BaseException as error:  # also SystemExit: the kernel outlives every answer
@@ -186,17 +187,23 @@ def _try_case(exercise: Exercise, candidate: Any, case: Case, namespace: dict[st
             namespace.pop(name, None)
         else:
             namespace[name] = before
-    problem = _changed_argument(exercise, case, arguments) or _wrong_result(case, got)
-    return Outcome(case, got, True, problem or "", tuple(str(w.message) for w in caught))
+    problem = _wrong_result(exercise, case, arguments, got)
+    return Outcome(case, got, True, problem or "", warned)
 
 
-def _wrong_result(case: Case, got: Any) -> str | None:
+def _wrong_result(
+    exercise: Exercise, case: Case, arguments: tuple[Any, ...], got: Any
+) -> str | None:
+    """What is wrong with the result, or with the arguments that the call has left behind."""
     try:
-        if case.judge is not None:
-            return case.judge(got)
-        return compare.difference(got, case.expected)
-    except Exception as error:  # what came back is stranger than the comparison can take
-        return f"it returned {compare.type_name(got)} that cannot be compared ({error})."
+        if problem := _changed_argument(exercise, case, arguments):
+            return problem
+        return case.judge(got) if case.judge else compare.difference(got, case.expected)
+    except (TimeIsUp, Interrupted):
+        raise
+    except BaseException as error:  # to compare runs the result's own methods, such as __eq__
+        kind, reason = type(got).__name__, type(error).__name__
+        return f"it returned a value of type {kind} that cannot be compared ({reason})."
 
 
 def _changed_argument(exercise: Exercise, case: Case, arguments: tuple[Any, ...]) -> str | None:
@@ -231,5 +238,7 @@ def _behaves_alike(mistake: Mistake, outcome: Outcome) -> bool:
                 case.call(mistake.answer, *arguments) if case.call else mistake.answer(*arguments)
             )
         return outcome.returned and compare.difference(outcome.got, result) is None
-    except Exception:  # a mistake need not survive every input
+    except (TimeIsUp, Interrupted):
+        raise
+    except BaseException:  # a mistake need not survive every input, nor the result a comparison
         return not outcome.returned

@@ -9,10 +9,13 @@ import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
 from course.checking import compare, source
+from course.checking.time_limit import Interrupted, TimeIsUp
 
 if TYPE_CHECKING:
     from course.checking.engine import Case, Exercise, Outcome
     from course.checking.guard import Observed
+
+LONGEST_MESSAGE = 600  # characters
 
 # What beginners need to hear beside some of the errors that Python, NumPy and torch raise.
 ADVICE = (
@@ -148,7 +151,7 @@ def case_text(exercise: "Exercise", outcome: "Outcome") -> str:
     rows = list(zip(argument_names(exercise, case), case.args, strict=False))
     if case.expected is not None:
         rows.append(("expected", case.expected))
-    if outcome.returned and not (isinstance(outcome.got, str) and outcome.got == outcome.problem):
+    if outcome.returned and outcome.got is not outcome.problem:  # a judge may pass a text on
         rows.append(("got", outcome.got))
     return "\n".join(_row(name, value) for name, value in rows)
 
@@ -156,7 +159,9 @@ def case_text(exercise: "Exercise", outcome: "Outcome") -> str:
 def _row(name: str, value: Any) -> str:
     try:
         text = compare.shown(value)
-    except Exception as problem:  # a result whose own repr fails
+    except (TimeIsUp, Interrupted):
+        raise
+    except BaseException as problem:  # a result whose own repr fails, or even ends the program
         text = f"(cannot be shown: {type(problem).__name__})"
     return f"{name} = " + text.replace("\n", "\n" + " " * (len(name) + 3))
 
@@ -185,6 +190,7 @@ def aside(observed: "Observed", failed: "Outcome | None") -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its start."""
+    """With a capital at its start, and cut where an answer made it very long."""
     text = text.strip()
+    text = text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
     return text[:1].upper() + text[1:]
