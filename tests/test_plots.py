@@ -1,0 +1,107 @@
+"""Every picture leaves with a description, in the size and number that was asked for."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course import plots
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[dict]:
+    """What was put on the page: pictures, descriptions, and whether a picture was replaced."""
+    pages: list[dict] = []
+
+    class Handle:
+        def update(self, bundle, raw, metadata):
+            note(bundle, metadata, replaces=True)
+
+    def note(bundle, metadata, replaces=False):
+        picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+        alt = metadata["image/png"]["alt"]
+        assert bundle["text/plain"] == alt
+        pages.append({"picture": picture, "alt": alt, "replaces": replaces})
+
+    def display(bundle, raw, metadata, display_id=False):
+        assert raw
+        note(bundle, metadata)
+        return Handle()
+
+    monkeypatch.setattr(plots, "display", display)
+    return pages
+
+
+def ink(picture: Image.Image) -> float:
+    return float((255 - np.asarray(picture.convert("L"), dtype=float)).mean())
+
+
+@pytest.mark.parametrize("alt", ["", "  \n"])
+def test_a_picture_without_a_description_is_refused(shown, alt):
+    figure, _ = plots.axes("title", "x", "y")
+    with pytest.raises(ValueError, match="needs a description"):
+        plots.show(figure, alt)
+    assert not shown
+
+
+def test_a_figure_is_shown_with_its_description_and_returns_nothing(shown):
+    figure, drawing = plots.axes("title", "x", "y")
+    drawing.plot([0, 1], [0, 1])
+    assert plots.show(figure, "a rising line") is None
+    assert shown[0]["alt"] == "a rising line" and ink(shown[0]["picture"]) > 0
+
+
+def test_axes_carry_title_and_labels():
+    _, drawing = plots.axes("Loss", "step", "nats")
+    assert (drawing.get_title(), drawing.get_xlabel(), drawing.get_ylabel()) == (
+        "Loss",
+        "step",
+        "nats",
+    )
+    _, (left, right) = plots.pair("one", "two", "z")
+    assert [d.get_title() for d in (left, right)] == ["one", "two"]
+    assert left.get_xlabel() == right.get_xlabel() == "z"
+
+
+def test_images_describe_themselves_by_title_and_captions(shown):
+    pictures = np.zeros((3, 4, 4))
+    pictures[:, 1:3, 1:3] = 1
+    plots.images(pictures, "Three squares", captions=[7, "a\nb"])
+    assert shown[0]["alt"] == "Three squares: 3 pictures (7, a b)"
+    dark = ink(shown[0]["picture"])
+    plots.images(np.zeros((3, 4, 4)), "Nothing", alt="blank")
+    assert shown[1]["alt"] == "blank" and ink(shown[1]["picture"]) < dark
+
+
+def test_a_row_is_as_wide_as_its_columns(shown):
+    pictures = np.ones((6, 4, 4))
+    plots.images(pictures, "t", columns=6)
+    plots.images(pictures, "t", columns=3)
+    wide, tall = (page["picture"].size for page in shown)
+    assert wide[0] > tall[0] and wide[1] < tall[1]
+
+
+def test_signed_pictures_show_negatives_in_blue_and_positives_in_red(shown):
+    values = np.stack([np.full((4, 4), -1.0), np.full((4, 4), 1.0)])
+    plots.images(values, "signs", signed=True)
+    pixels = np.asarray(shown[0]["picture"].convert("RGB"), dtype=int)
+    middle = pixels.shape[1] // 2
+    red_less_blue = pixels[..., 0] - pixels[..., 2]
+    assert red_less_blue[:, :middle].sum() < 0 < red_less_blue[:, middle:].sum()
+
+
+def test_a_confusion_matrix_is_described_by_the_lesson(shown):
+    counts = np.array([[5, 1], [0, 6]])
+    plots.matrix(counts, "Test", ["cat", "dog"], "one cat taken for a dog")
+    assert shown[0]["alt"] == "one cat taken for a dog" and ink(shown[0]["picture"]) > 0
+
+
+def test_live_curves_are_one_picture_that_grows(shown):
+    curves = plots.LiveCurves("loss", "accuracy", title="Run")
+    for step in range(3):
+        curves.add(1 / (step + 1), np.float32(step / 4))
+    assert [page["replaces"] for page in shown] == [False, True, True]
+    assert shown[-1]["alt"] == "Run after 3 epochs: loss 0.3333, accuracy 0.5"
+    assert curves.values == {"loss": [1, 0.5, 1 / 3], "accuracy": [0, 0.25, 0.5]}
