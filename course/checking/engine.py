@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from course.checking import compare, source, wording
+from course.checking import compare, memory, source, wording
 from course.checking.guard import protected
 from course.checking.time_limit import Interrupted, TimeIsUp, run_limited
 from course.checking.verdict import CheckResult
@@ -174,7 +174,7 @@ def _try_case(exercise: Exercise, candidate: Any, case: Case, namespace: dict[st
     # a class that names itself in `super`, would find nothing, or an earlier answer.
     namespace[name] = candidate
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with memory.limited(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             got = case.call(candidate, *arguments) if case.call else candidate(*arguments)
         warned = tuple(str(warning.message) for warning in caught)
