@@ -119,9 +119,10 @@ def run_check(
         _try_cases(exercise, candidate, namespace, seed, findings)
         case = wording.case_text(exercise, findings.failed) if findings.failed else ""
 
+    notebook = sys.stdout  # not stderr: nbgrader gives nothing for a cell that writes there
     with protected(namespace, exercise.uses_randomness) as observed:
         try:
-            run_limited(work, seconds, functools.partial(wording.say_stuck, sys.__stderr__))
+            run_limited(work, seconds, functools.partial(wording.say_stuck, notebook))
         except TimeIsUp:
             findings.message = findings.message or wording.out_of_time(seconds)
             if not case and findings.under_way:
@@ -130,9 +131,9 @@ def run_check(
     return result(
         "wrong" if message else "right",
         wording.sentence(message or f"{findings.tried} checks passed."),
-        case=case,
+        case=wording.plain(case),
         checks=findings.tried,
-        aside=wording.aside(observed, findings.failed),
+        aside=wording.plain(wording.aside(observed, findings.failed)),
     )
 
 

@@ -183,6 +183,12 @@ def aside(observed: "Observed", failed: "Outcome | None") -> str:
         more = observed.printed_total - len(observed.printed)
         tail = f"\n… and {more:,} more characters" if more else ""
         parts.append(f"Your code printed:\n{observed.printed.rstrip()}{tail}")
+    if observed.displayed:
+        things = "one output" if observed.displayed == 1 else f"{observed.displayed:,} outputs"
+        parts.append(
+            f"Your code displayed {things}, such as a picture; they are left out here. To see "
+            "them, call it in a cell of its own."
+        )
     if failed is not None and failed.warnings:
         first = failed.warnings[0].split("\n")[0]
         parts.append(f"Python warned: {first[:300]}")
@@ -190,7 +196,12 @@ def aside(observed: "Observed", failed: "Outcome | None") -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its start, and cut where an answer made it very long."""
-    text = text.strip()
+    """In one line, with a capital at its start, and cut where an answer made it very long."""
+    text = " ".join(plain(text).split())
     text = text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
     return text[:1].upper() + text[1:]
+
+
+def plain(text: str) -> str:
+    """Without the characters that a terminal takes for orders, or a notebook cannot carry."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
