@@ -47,6 +47,7 @@ LAYER = {
         (lambda x, weights, bias: x @ weights.T + bias, "stopped"),
         (lambda x, weights, bias: (x @ weights + bias).tolist(), "list"),
         (lambda x, weights, bias: (x @ weights + bias).astype(int), "dtype"),
+        (lambda x, weights, bias: (x @ weights + bias).astype(np.float32), "float64"),
         (lambda x, weights, bias: None, "return"),
         (layer_one_image, "shape"),
         (layer_in_place, "in place"),
@@ -82,6 +83,9 @@ RELU = {
         (lambda z: z if z > 0 else 0 * z, "element by element"),
         (lambda z: z[z > 0], "keep the shape"),
         (lambda z: np.clip(z, 0, 1), "upper limit"),
+        (lambda z: np.clip(z, 0, 100), "should be"),
+        (lambda z: 1 / (1 + np.exp(-z)), "sigmoid"),
+        (lambda z: np.maximum(z, 0).astype(np.float16), "float64"),
         (lambda z: np.where(z > 0, z, 0.01 * z), "leaky"),
         (lambda z: z, "should be 0"),
         (lambda z: max(z, 0), "stopped"),
@@ -160,6 +164,17 @@ def cross_entropy_naive(logits, targets):
     return -np.log(naive(logits)[np.arange(len(targets)), targets]).mean()
 
 
+def cross_entropy_half_shifted(logits, targets):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    right = logits[np.arange(len(targets)), targets]
+    return (np.log(np.exp(shifted).sum(axis=1)) - right).mean()
+
+
+def cross_entropy_columns(logits, targets):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return (np.log(np.exp(shifted).sum(axis=1))[:, None] - shifted[:, targets]).mean()
+
+
 CROSS_ENTROPY = {
     "wrong": [
         (lambda z, t: surprise(z, t).sum(), "sum"),
@@ -170,10 +185,12 @@ CROSS_ENTROPY = {
         (lambda z, t: -np.log(softmax(z)[np.arange(len(t)), t]).mean(), "before rounding"),
         (cross_entropy_naive, "overflows"),
         (lambda z, t: -z[np.arange(len(t)), t].mean(), "not normalised"),
-        (lambda z, t: -np.log(softmax(z)[:, t]).mean(), "from each row"),
+        (lambda z, t: -np.log(softmax(z)[:, t]).mean(), "one from each row"),
         (lambda z, t: -np.log(softmax(z)[np.arange(len(t)), t] + 1e-12).mean(), "hides"),
         (lambda z, t: -np.log(softmax(z).clip(1e-15, 1)[np.arange(len(t)), t]).mean(), "hides"),
         (lambda z, t: str(surprise(z, t).mean()), "number"),
+        (cross_entropy_half_shifted, "both or neither"),
+        (cross_entropy_columns, "one from each row"),
     ],
     "right": [
         cross_entropy_by_loop,
@@ -210,6 +227,14 @@ def forward_adds_to_a_default(x, layers, activations=[]):  # noqa: B006
     return activations
 
 
+def forward_stores_sums(x, layers):
+    stored, inputs = [x], x
+    for weights, bias in layers:
+        stored.append(layer(inputs, weights, bias))
+        inputs = relu(stored[-1])
+    return stored
+
+
 FORWARD = {
     "wrong": [
         (forward_by(lambda x, a, w, b, last: relu(a @ w + b)), "last layer"),
@@ -232,6 +257,7 @@ FORWARD = {
             "once",
         ),
         (forward_adds_to_a_default, "values"),
+        (forward_stores_sums, "before ReLU"),
     ],
     "right": [
         forward_recursively,
@@ -276,6 +302,7 @@ LOGITS_GRADIENT = {
         (logits_gradient_columns, "whole columns"),
         (logits_gradient_rows, "row numbers"),
         (lambda z, t: ((softmax(z) - one_hot(z, t)) / len(t)).mean(axis=0), "shape"),
+        (lambda z, t: (naive(z) - one_hot(z, t)) / len(t), "NaN"),
     ],
     "right": [
         lambda z, t: (softmax(z) - one_hot(z, t)) / len(t),
@@ -325,6 +352,9 @@ BACKWARD = {
         (backward_by(lambda g, w, a: np.maximum(g @ w.T, 0)), "may be negative"),
         (backward_by(lambda g, w, a: (g @ w.T) * a * (1 - a)), "sigmoid"),
         (backward_by(lambda g, w, a: (g @ w) * (a > 0)), ("stopped", "element")),
+        (backward_by(lambda g, w, a: np.maximum(g, 0) @ w.T), "may be negative"),
+        (backward_by(lambda g, w, a: (g @ w.T) * (a < 0)), "turned round"),
+        (backward_by(lambda g, w, a: (g @ w.T) * (a > 0.01)), "slopes of the weights"),
         (backward_first_layer_last, ("reverse order", "shape")),
         (backward_mean_bias, "sum over the batch"),
     ],
@@ -417,6 +447,39 @@ class MLPWithNumpyRelu(MLPWithoutActivation):
         return self.layers[-1](x)
 
 
+class MLPAllEqual(MLPWithoutActivation):
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        for parameter in self.parameters():
+            nn.init.constant_(parameter, 0.5)
+
+
+class MLPCapped(MLPWithoutActivation):
+    def forward(self, x):
+        for one in self.layers[:-1]:
+            x = one(x).clamp(0, 20)
+        return self.layers[-1](x)
+
+
+class MLPCallsItsList(MLPWithoutActivation):
+    def forward(self, x):
+        return self.layers(x)
+
+
+class MLPReluOnInput(MLPWithoutActivation):
+    def forward(self, x):
+        for one in self.layers:
+            x = one(functional.relu(x))
+        return x
+
+
+class MLPLogSoftmax(MLPWithoutActivation):
+    def forward(self, x):
+        for one in self.layers[:-1]:
+            x = functional.relu(one(x))
+        return torch.log_softmax(self.layers[-1](x), dim=1)
+
+
 class MLPSequential(nn.Module):
     def __init__(self, sizes):
         super().__init__()
@@ -451,6 +514,11 @@ MODEL = {
         (MLPWithoutActivation, "ReLU"),
         (MLPReluEverywhere, "last layer"),
         (MLPWithSoftmax, "logits"),
+        (MLPAllEqual, "copies"),
+        (MLPCapped, "should be"),
+        (MLPCallsItsList, "loop over it"),
+        (MLPReluOnInput, "input x"),
+        (MLPLogSoftmax, ("log-probabilities", "logits")),
         (MLPForgetsReturn, "return"),
         (MLPCutOff, "slopes do not reach"),
         (MLPWithNumpyRelu, "torch's own"),
@@ -505,6 +573,21 @@ def step_measures_afterwards(model, optimizer, loss_function, x, y):
     return loss_function(model(x), y).item()
 
 
+def step_on_answers(model, optimizer, loss_function, x, y):
+    loss = loss_function(model(x).argmax(dim=1), y)
+    loss.backward()
+
+
+def step_in_evaluation(model, optimizer, loss_function, x, y):
+    model.eval()
+    return RIGHT_STEP(model, optimizer, loss_function, x, y)
+
+
+def step_without_watching(model, optimizer, loss_function, x, y):
+    with torch.no_grad():
+        return RIGHT_STEP(model, optimizer, loss_function, x, y)
+
+
 RIGHT_STEP = step_by("zero", "back", "move")
 
 TRAIN_STEP = {
@@ -516,8 +599,12 @@ TRAIN_STEP = {
         (step_by("zero", "back", "move", result=lambda loss: loss), "plain number"),
         (step_by("zero", "back", "move", result=lambda loss: None), "returns nothing"),
         (step_by("zero", "move"), "did not move"),
-        (step_on_probabilities, "should be"),
-        (step_swapped, "output first"),
+        (step_on_probabilities, "softmax itself"),
+        (step_on_answers, "not the class"),
+        (step_in_evaluation, "eval()"),
+        (step_without_watching, "no_grad"),
+        (step_by("zero", "back", "move", result=lambda loss: loss.detach().numpy()), "plain"),
+        (step_swapped, "logits first"),
         (step_with_its_own_loss, "not one of your own"),
         (step_measures_afterwards, "before it"),
     ],
@@ -563,6 +650,13 @@ def test_a_plausible_mistake_is_rejected_with_a_message_that_helps(name, answer,
 def test_every_right_answer_is_accepted_however_it_is_written(name, answer):
     for seed in SEEDS:
         result = check(name, answer, seed=seed)
+        assert result.passed, str(result)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_draw_of_the_inputs_rejects_a_right_answer(name):
+    for seed in range(100, 220):
+        result = check(name, ANSWERS[name]["right"][0], seed=seed)
         assert result.passed, str(result)
 
 

@@ -8,7 +8,7 @@ import re
 import traceback
 from typing import TYPE_CHECKING, Any, TextIO
 
-from course.checking import compare, source
+from course.checking import source, values
 from course.checking.time_limit import Interrupted, TimeIsUp
 
 if TYPE_CHECKING:
@@ -32,7 +32,21 @@ ADVICE = (
     (
         r"does not require grad",
         "The loss must be computed from what the model returned, without `.detach()` or "
-        "`.item()` on the way.",
+        "`.item()` on the way and not under `torch.no_grad()`.",
+    ),
+    (
+        r'missing the required "forward" function',
+        "An `nn.ModuleList` is a list and not a layer: loop over it. If the error names your own "
+        "class, `def forward` must stand at the level of `def __init__`.",
+    ),
+    (
+        r"takes 1 positional argument but 2 were given",
+        "The first parameter of a method is `self`, and `__init__` has two underscores on each "
+        "side.",
+    ),
+    (
+        r"must be Tensor, not ReLU",
+        "`nn.ReLU()` makes a layer; to apply it at once, use `functional.relu(…)`.",
     ),
     (
         r"object is not callable",
@@ -46,6 +60,14 @@ ADVICE = (
         r"could not be broadcast|mat1 and mat2 shapes|matmul: Input operand|not aligned",
         "The shapes do not fit: print the shape of each array that takes part.",
     ),
+    (
+        r"is out of bounds for array of dimension",
+        "Axes are counted from 0: an array with two axes has axis 0 and axis 1.",
+    ),
+    (
+        r"cannot reshape array of size",
+        "The sizes must multiply to the number of elements: take them from the array's own shape.",
+    ),
 )
 
 
@@ -53,7 +75,7 @@ def wrong_kind(exercise: "Exercise", candidate: Any) -> str | None:
     """Where the answer is a function instead of a class, the other way round, or neither."""
     kind = "class" if isinstance(exercise.reference, type) else "function"
     if isinstance(candidate, type) != (kind == "class") or not callable(candidate):
-        return f"The answer to this exercise is a {kind}; this is {compare.type_name(candidate)}."
+        return f"The answer to this exercise is a {kind}; this is {values.type_name(candidate)}."
     return None
 
 
@@ -158,7 +180,7 @@ def case_text(exercise: "Exercise", outcome: "Outcome") -> str:
 
 def _row(name: str, value: Any) -> str:
     try:
-        text = compare.shown(value)
+        text = values.shown(value)
     except (TimeIsUp, Interrupted):
         raise
     except BaseException as problem:  # a result whose own repr fails, or even ends the program

@@ -65,8 +65,8 @@ LAYER = Exercise(
 
 def _relu_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((np.array([-1.0, 0.0, 2.0]),), np.array([0.0, 0.0, 2.0]))
-    for shape in ((4,), (3, 5), (2, 1, 3)):
-        z = rng.normal(size=shape)
+    for shape, scale in (((4,), 1), ((3, 5), 300), ((2, 1, 3), 1)):
+        z = scale * rng.normal(size=shape)
         yield Case((z,), np.where(z > 0, z, 0.0))
 
 
@@ -92,6 +92,11 @@ RELU = Exercise(
         ),
         Mistake(lambda z: z[z > 0], "You dropped the negatives; keep the shape and put 0 there."),
         Mistake(lambda z: np.clip(z, 0, 1), "You also cut at 1; ReLU has no upper limit."),
+        Mistake(special.expit, "That is the sigmoid; ReLU keeps positives and zeroes negatives."),
+        Mistake(
+            lambda z: np.logaddexp(0, z),
+            "That is softplus, a smooth relative; ReLU gives exactly 0 for negatives.",
+        ),
         Mistake(
             lambda z: np.where(z > 0, z, 0.01 * z),
             "That is leaky ReLU, a relative with a small slope; here negatives become exactly 0.",
@@ -254,7 +259,19 @@ CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             lambda z, t: -np.log(mlp.softmax(z)[:, t]).mean(),
-            "`p[:, targets]` picks whole columns, B · B numbers; take one number from each row.",
+            "`p[:, targets]` picks whole columns, B · B numbers; take one from each row.",
+        ),
+        Mistake(
+            lambda z, t: -special.log_softmax(z, axis=1)[:, t].mean(),
+            "`array[:, targets]` picks whole columns, B · B numbers; take one from each row.",
+        ),
+        Mistake(
+            lambda z, t: (
+                np.log(np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1))
+                - z[np.arange(len(t)), t]
+            ).mean(),
+            "You shifted the logits inside the logarithm but not the right one: shift both or "
+            "neither.",
         ),
         *(
             Mistake(
@@ -341,6 +358,17 @@ FORWARD = Exercise(
             "Every layer was given the raw input x; feed it the activations of the layer before.",
         ),
         Mistake(
+            lambda x, layers: [
+                x,
+                *(
+                    mlp.layer(inputs, *pair)
+                    for inputs, pair in zip(mlp.forward(x, layers), layers, strict=False)
+                ),
+            ],
+            "The list holds the sums before ReLU; store what comes out of ReLU, since that is what "
+            "the next layer reads.",
+        ),
+        Mistake(
             lambda x, layers: mlp.forward(x, layers)[1:],
             "The first element of the list should be the input x itself.",
         ),
@@ -373,8 +401,8 @@ FORWARD = Exercise(
 
 def _logits_gradient_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((np.array([[0.0, np.log(3.0)]]), np.array([0])), np.array([[-0.75, 0.75]]))
-    for batch, classes in ((3, 2), (2, 5), (5, 4)):
-        logits = torch.tensor(rng.normal(size=(batch, classes)), requires_grad=True)
+    for batch, classes, scale in ((3, 2, 1), (2, 5, 1), (5, 4, 1), (4, 3, 3000)):
+        logits = torch.tensor(scale * rng.normal(size=(batch, classes)), requires_grad=True)
         targets = rng.integers(classes, size=batch)
         functional.cross_entropy(logits, torch.tensor(targets)).backward()
         yield Case((logits.detach().numpy(), targets), logits.grad.numpy())
@@ -447,6 +475,8 @@ LOGITS_GRADIENT = Exercise(
 def _backward_cases(rng: np.random.Generator) -> Iterator[Case]:
     for sizes, batch in (([1, 1, 2], 1), ([2, 3, 2], 3), ([4, 4, 4, 4], 2), ([3, 2, 5, 2, 3], 6)):
         x, layers, targets = _random_network(rng, sizes, batch)
+        if batch == 3:  # activations close to 0, where a threshold other than 0 shows
+            x, layers = x * 1e-3, [(weights, bias * 1e-3) for weights, bias in layers]
         if batch == 1:
             x, layers = (
                 np.array([[1.0]]),
@@ -527,6 +557,15 @@ BACKWARD = Exercise(
             "That is the derivative of the sigmoid; these layers use ReLU.",
         ),
         Mistake(
+            _backward_with(lambda g, w, a: mlp.relu(g) @ w.T),
+            "You applied ReLU to the slope. A slope may be negative; what matters is whether the "
+            "*activation* was positive.",
+        ),
+        Mistake(
+            _backward_with(lambda g, w, a: (g @ w.T) * (a < 0)),
+            "The mask is turned round: the slope passes where the activation is positive.",
+        ),
+        Mistake(
             lambda a, layers, t: mlp.backward(a, layers, t)[::-1],
             "The gradients are in reverse order: the first pair belongs to the first layer.",
         ),
@@ -547,8 +586,9 @@ BACKWARD = Exercise(
 
 def _model_cases(rng: np.random.Generator) -> Iterator[Case]:
     """Parameters are filled in by position, so any names and any container are fine."""
-    for sizes, batch in (([2, 1], 1), ([3, 4, 2], 3), ([5, 5, 5, 5], 2), ([4, 7, 6, 3], 5)):
+    for sizes, batch in (([2, 3, 1], 1), ([3, 4, 2], 3), ([5, 5, 5, 5], 2), ([4, 7, 6, 3], 5)):
         x, layers, _ = _random_network(rng, sizes, batch)
+        x *= 30  # so that an activation with an upper limit shows
         layers = [(w.astype("float32"), b.astype("float32")) for w, b in layers]
         x = x.astype("float32")
         truth = _torch_activations(x, layers)[-1]
@@ -557,7 +597,7 @@ def _model_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield Case(
             arguments,
             truth,
-            judge=_like(truth),
+            judge=_like(truth, _torch_activations(mlp.relu(x), layers)[-1]),
             call=_build_and_run,
             names=("sizes", "x", "weights and biases"),
         )
@@ -575,6 +615,12 @@ def _build_and_run(
         return (
             "the first line of `__init__` must be `super().__init__()`: it prepares the place in "
             "which torch keeps layers and parameters."
+        )
+    matrices = [parameter for parameter in network.parameters() if parameter.numel() > 1]
+    if matrices and all(float(matrix.detach().std()) == 0 for matrix in matrices):
+        return (
+            "all weights start with the same value, and such neurons stay copies of each other: "
+            "leave the random start of `nn.Linear` as it is."
         )
     if problem := _fill_parameters(network, layers):
         return problem
@@ -600,8 +646,8 @@ def _fill_parameters(network: nn.Module, layers: list) -> str | None:
     parameters = list(network.parameters())
     if not parameters:
         return (
-            "the model has no parameters that torch can see: keep the layers in an `nn.ModuleList` "
-            "or `nn.Sequential` set as an attribute, not in a plain Python list."
+            "the model has no parameters that torch can see: write `self.layers = "
+            "nn.ModuleList(…)`. A plain Python list hides them, and so does a name without `self`."
         )
     wanted = [tensor for weights, bias in layers for tensor in (weights.T, bias)]
     found_shapes = [tuple(parameter.shape) for parameter in parameters]
@@ -617,7 +663,9 @@ def _fill_parameters(network: nn.Module, layers: list) -> str | None:
     return None
 
 
-def _like(truth: torch.Tensor) -> Callable[[Any], str | None]:
+def _like(truth: torch.Tensor, input_cut: torch.Tensor) -> Callable[[Any], str | None]:
+    """Compare logits; input_cut: what they would be with a ReLU on the input as well."""
+
     def judge(got: Any) -> str | None:
         if isinstance(got, str):
             return got
@@ -627,7 +675,11 @@ def _like(truth: torch.Tensor) -> Callable[[Any], str | None]:
                 return "ReLU was applied to the last layer too; logits may be negative."
             if torch.allclose(got, torch.softmax(truth, 1), atol=1e-5):
                 return "it returns probabilities; return the logits, the loss applies softmax."
-            return f"{problem} Is there a ReLU after every layer but the last?"
+            if torch.allclose(got, torch.log_softmax(truth, 1), atol=1e-5):
+                return "it returns log-probabilities; return the logits, the loss does the rest."
+            if torch.allclose(got, input_cut, atol=1e-5):
+                return "ReLU was applied to the input x as well; it comes after each hidden layer."
+            return f"{problem} Is there a ReLU after every layer but the last, and nowhere else?"
         return problem
 
     return judge
@@ -661,7 +713,7 @@ def _step_cases(rng: np.random.Generator) -> Iterator[Case]:
         truth, moved = {}, weights
         for number in (1, 2):
             surprise = -special.log_softmax(x @ moved, axis=1)
-            truth[f"loss of step {number}"] = float((wanted * surprise).sum(axis=1).mean())
+            truth[f"loss of step {number}"] = np.float32((wanted * surprise).sum(axis=1).mean())
             moved = moved - x.T @ (mlp.softmax(x @ moved) - wanted) / batch
         truth["weights after two steps"] = torch.tensor(moved.T, dtype=torch.float32)
         yield Case(
@@ -696,12 +748,16 @@ def _two_steps(
     x: torch.Tensor,
     y: torch.Tensor,
     smoothing: float,
-) -> dict[str, Any]:
+) -> dict[str, Any] | str:
     """What two calls of a training step return, and where the weights end."""
 
     def loss_function(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if not logits.is_floating_point():
-            raise TypeError("loss_function takes the model's output first, then the targets y")
+            raise TypeError(
+                "loss_function takes the logits first, then the targets y"
+                if targets.is_floating_point()
+                else "loss_function takes the logits themselves, not the class with the largest"
+            )
         return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
     model = nn.Linear(weights.shape[1], weights.shape[0], bias=False)
@@ -709,6 +765,8 @@ def _two_steps(
         model.weight.copy_(weights)
     optimizer = _PlainDescent(model)
     losses = [step(model, optimizer, loss_function, x, y) for _ in range(2)]
+    if not model.training:
+        return "the step switched the model to `eval()`; the loop decides about that, not the step."
     return {
         "loss of step 1": losses[0],
         "loss of step 2": losses[1],
@@ -717,8 +775,10 @@ def _two_steps(
 
 
 def _like_steps(truth: dict[str, Any]) -> Callable[[Any], str | None]:
-    def judge(got: dict[str, Any]) -> str | None:
-        if isinstance(got["loss of step 1"], torch.Tensor):
+    def judge(got: dict[str, Any] | str) -> str | None:
+        if isinstance(got, str):
+            return got
+        if isinstance(got["loss of step 1"], torch.Tensor | np.ndarray):
             return (
                 "return a plain number, `loss.item()`: a tensor keeps the whole computation behind "
                 "it in memory for as long as you keep your list of losses."
@@ -764,6 +824,12 @@ TRAIN_STEP = Exercise(
             "give another one.",
         ),
         Mistake(
+            lambda model, optimizer, loss_function, x, y: mlp.train_step(
+                lambda batch: torch.softmax(model(batch), dim=1), optimizer, loss_function, x, y
+            ),
+            "Give the loss the logits; it applies softmax itself.",
+        ),
+        Mistake(
             lambda model, optimizer, loss_function, x, y: (
                 mlp.train_step(model, optimizer, loss_function, x, y),
                 loss_function(model(x), y).item(),
@@ -774,7 +840,7 @@ TRAIN_STEP = Exercise(
         Mistake(
             _step_with("zero", "back"),
             "The weights did not move: `optimizer.step()` belongs after `loss.backward()` has "
-            "found the slopes, with no `zero_grad()` between the two.",
+            "found the slopes and before `return`, with no `zero_grad()` between the two.",
         ),
     ),
     hints=(
