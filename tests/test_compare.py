@@ -5,6 +5,7 @@ import pytest
 
 from course.checking import compare
 from course.checking.compare import difference
+from course.checking.values import shown
 
 ONES = np.ones((2, 3))
 
@@ -138,10 +139,10 @@ def test_only_what_can_be_compared_is_watched_for_changes():
 
 
 def test_values_are_shown_rounded_and_cut():
-    assert compare.shown(1 / 3) == "0.333333"
-    assert compare.shown(np.array([1 / 3, 2.0])) == "[0.3333 2.    ]  (shape (2,), float64)"
-    assert "..." in compare.shown(np.arange(1000))
-    assert compare.shown({"a": 1.0, "b": "x"}) == "'a': 1\n'b': 'x'"
-    assert compare.shown((np.zeros(1), 2.5)) == "[0.]  (shape (1,), float64)\n2.5"
+    assert shown(1 / 3) == "0.333333"
+    assert shown(np.array([1 / 3, 2.0])) == "[0.3333 2.    ]  (shape (2,), float64)"
+    assert "..." in shown(np.arange(1000))
+    assert shown({"a": 1.0, "b": "x"}) == "'a': 1\n'b': 'x'"
+    assert shown((np.zeros(1), 2.5)) == "[0.]  (shape (1,), float64)\n2.5"
     for long in ("x" * 10_000, list(range(10_000)), {n: n for n in range(10_000)}):
-        assert len(compare.shown(long)) < 700
+        assert len(shown(long)) < 700
