@@ -84,6 +84,11 @@ def from_minus_one(pixels):
     return pixels.astype(np.float32) / 127.5 - 1
 
 
+def image_of_the_lesson(pixels):
+    image = np.zeros((28, 28), np.uint8)
+    return image.astype(np.float32) / 255
+
+
 def printed_instead(pixels):
     print(pixels.astype(np.float32) / 255)
 
@@ -142,6 +147,23 @@ def a_list_of_rows(images):
 
 def always_784(images):
     return images.reshape(len(images), 784)
+
+
+def one_row_of_784(images):
+    return images.reshape(-1, 784)
+
+
+def letters_of_the_text(images):
+    return images.reshape(B, D)  # noqa: F821
+
+
+def rows_of_all_lesson_images(images):
+    x_train = np.zeros((8_000, 28, 28), np.float32)
+    return x_train.reshape(len(x_train), -1)
+
+
+def too_many_columns(images):
+    return images.reshape(len(images), 2 * images[0].size)
 
 
 def resized_in_place(images):
@@ -210,6 +232,42 @@ def last_class_missing(x, y, num_classes):
     return np.array([x[y == label].mean(axis=0) for label in range(num_classes - 1)])
 
 
+def list_returned_in_the_loop(x, y, num_classes):
+    means = []
+    for k in range(num_classes):
+        means.append(x[y == k].mean(axis=0))
+        return np.stack(means)
+
+
+def bare_list_returned_in_the_loop(x, y, num_classes):
+    means = []
+    for k in range(num_classes):
+        means.append(x[y == k].mean(axis=0))
+        return means
+
+
+def mean_returned_in_the_loop(x, y, num_classes):
+    for k in range(num_classes):
+        return x[y == k].mean(axis=0)
+
+
+def zeros_returned_in_the_loop(x, y, num_classes):
+    means = np.zeros((num_classes, x.shape[1]))
+    for k in range(num_classes):
+        means[k] = x[y == k].mean(axis=0)
+        return means
+
+
+def mask_of_an_earlier_cell(x, y, num_classes):
+    y_train = np.arange(8_000) % 10
+    return np.stack([x[y_train == k].mean(axis=0) for k in range(num_classes)])
+
+
+def rows_of_an_earlier_cell(x, y, num_classes):
+    x_train, y_train = np.ones((80, 784)), np.arange(80) % 10
+    return np.stack([x_train[y_train == k].mean(axis=0) for k in range(num_classes)])
+
+
 def a_list_of_means(x, y, num_classes):
     return [x[y == label].mean(axis=0) for label in range(num_classes)]
 
@@ -264,6 +322,15 @@ def summed_over_everything(x, means):
 
 def square_missing(x, means):
     return (x[:, None] - means).sum(axis=2)
+
+
+def doubled(x, means):
+    difference = x[:, None] - means
+    return (difference * 2).sum(axis=2)
+
+
+def axis_counted_from_one(x, means):
+    return ((x[:, None] - means) ** 2).sum(axis=3)
 
 
 def absolute_differences(x, means):
@@ -326,6 +393,15 @@ def smallest_distance(x, means):
     return model.distances(x, means).min(axis=1)
 
 
+def average_distance(x, means):
+    return model.distances(x, means).mean(axis=1)
+
+
+def function_not_called(x, means):
+    distances = model.distances
+    return distances.argmin(axis=1)
+
+
 def all_distances(x, means):
     return model.distances(x, means)
 
@@ -379,9 +455,10 @@ WRONG = {
         divided_by_its_own_maximum: "largest pixel",
         divided_in_place: "make a new array with `/`",
         changed_in_place: "in place",
-        a_list_of_fractions: "a list; a NumPy array",
+        a_list_of_fractions: "a list; a NumPy array is asked for",
         inverted: "swapped",
         from_minus_one: "0 to 1 is asked for",
+        image_of_the_lesson: "the function's arguments",
         printed_instead: "None",
     },
     "flatten": {
@@ -394,7 +471,11 @@ WRONG = {
         untouched_images: "last two axes",
         averaged_rows: "averaged",
         a_list_of_rows: "a list; a NumPy array",
-        always_784: "cannot reshape",
+        always_784: "not 28 × 28",
+        one_row_of_784: "(`return images.reshape(-1, 784)`) with ValueError: the images of",
+        letters_of_the_text: "names for the text only",
+        rows_of_all_lesson_images: "the function's arguments",
+        too_many_columns: "The sizes must multiply",
         resized_in_place: "in place",
     },
     "class_means": {
@@ -406,8 +487,14 @@ WRONG = {
         medians: "median",
         counted_from_one: "start at 0",
         last_class_missing: "last label is missing",
+        list_returned_in_the_loop: "`return` inside the loop",
+        bare_list_returned_in_the_loop: "`return` inside the loop",
+        mean_returned_in_the_loop: "`return` inside the loop",
+        zeros_returned_in_the_loop: "`return` inside the loop",
+        mask_of_an_earlier_cell: "make the mask from the argument",
+        rows_of_an_earlier_cell: "the function's arguments",
         a_list_of_means: "np.stack",
-        a_dictionary_of_means: "type dict",
+        a_dictionary_of_means: "a NumPy array is asked for",
         means_as_whole_numbers: "dtype",
         labels_overwritten: "`x` in place",
     },
@@ -416,6 +503,8 @@ WRONG = {
         summed_over_images: "axis 0",
         summed_over_everything: "one number is left",
         square_missing: "square is missing",
+        doubled: "two stars",
+        axis_counted_from_one: "Axes are counted from 0",
         absolute_differences: "absolute",
         rooted: "square root",
         transposed: "Rows and columns are swapped",
@@ -429,13 +518,15 @@ WRONG = {
         nearest_image_of_each_mean: "nearest image of each mean",
         nearest_in_the_table: "Without an axis",
         smallest_distance: "position",
+        average_distance: "the positions that `argmin` gives",
+        function_not_called: "call it first, as in `distances(x, means)`",
         all_distances: "distances themselves",
         whole_order: "orders all means",
         labels_from_one: "start at 0",
         nearest_images: "labels are asked for",
         largest_overlap: "overlap",
         a_list_of_labels: "a list; a NumPy array",
-        labels_as_fractions: "dtype",
+        labels_as_fractions: "labels are whole numbers",
     },
 }
 
@@ -534,8 +625,12 @@ def test_the_experiments_that_the_lesson_suggests_go_where_it_says(digits):
     city = np.stack([np.abs(x_test - mean).sum(axis=1) for mean in means], axis=1)
 
     assert 0.65 < from_few < usual - 0.01
-    assert accuracy(1 - x_test, y_test, means) < 0.03
-    assert (city.argmin(axis=1) == y_test).mean() < usual - 0.1
+    assert (city.argmin(axis=1) == y_test)[:1000].mean() < usual - 0.1
+    swapped = model.nearest_mean(1 - x_test[:1000], means)
+    assert (swapped == y_test[:1000]).mean() < 0.03
+    assert (swapped == 0).mean() > 0.6
+    assert means.sum(axis=1).argmax() == 0
+    assert (swapped[y_test[:1000] == 0] == 0).mean() < 0.1
 
 
 def test_the_lesson_is_the_one_that_the_exercises_belong_to():

@@ -3,6 +3,7 @@
 The truth of every case is worked out in plain Python, number by number, without NumPy's axes.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,72 @@ from course.models import nearest_mean as model
 
 LESSON = "00_start_here"
 
+# What to say instead of Python's and NumPy's own words, which name a rule and not what to do: the
+# kind of error, a part of those words, and ours.
+IN_PLAIN_WORDS = (
+    (
+        TypeError,
+        r"Cannot cast ufunc",
+        "`/=` cannot store fractions in an array of whole numbers; make a new array with `/`",
+    ),
+    (
+        ValueError,
+        r"cannot reshape .*\b784\b",
+        "the images of this check are not 28 × 28; take the number of images from `len(images)` "
+        "and let -1 work out the rest",
+    ),
+    (
+        NameError,
+        r"name '[BDHKW]' is not defined",
+        "B, H, W, D and K are names for the text only; take sizes from the array, as in "
+        "`len(images)` or `images.shape[1]`",
+    ),
+    (
+        IndexError,
+        r"boolean index did not match",
+        "the mask and the array differ in length; make the mask from the argument, not from an "
+        "array of an earlier cell",
+    ),
+    (
+        AttributeError,
+        r"'function' object has no attribute",
+        "this is a function and not its result; call it first, as in `distances(x, means)`",
+    ),
+)
+
+
+def _problem(got: Any, truth: np.ndarray) -> str | None:
+    """What is wrong with the result; for an array of the lesson, also why."""
+    found = difference(got, truth)
+    shape = tuple(getattr(got, "shape", ()))
+    if found and any(size in (28, 28 * 28) or size >= 1_000 for size in shape):
+        return (
+            f"the result has shape {shape}, a size that only arrays of the lesson have. Compute "
+            "with the function's arguments, not with arrays of earlier cells."
+        )
+    return found
+
+
+def _case(
+    arguments: tuple[Any, ...],
+    truth: np.ndarray,
+    problem: Callable[[Any, np.ndarray], str | None] = _problem,
+) -> Case:
+    """A case that speaks to beginners, both about a result and about an error."""
+    return Case(arguments, truth, judge=lambda got: problem(got, truth), call=_call)
+
+
+def _call(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls the answer and says in plain words why it failed, where these are known."""
+    try:
+        return answer(*arguments)
+    except (AttributeError, IndexError, NameError, TypeError, ValueError) as error:
+        for kind, pattern, words in IN_PLAIN_WORDS:
+            if isinstance(error, kind) and re.search(pattern, str(error)):
+                # With the trace of the error, from which the message takes the line.
+                raise kind(words).with_traceback(error.__traceback__) from None
+        raise
+
 
 def _pixel_cases(rng: np.random.Generator) -> Iterator[Case]:
     examples = [np.array([0, 51, 102], np.uint8), np.zeros((2, 1), np.uint8)]
@@ -22,37 +89,21 @@ def _pixel_cases(rng: np.random.Generator) -> Iterator[Case]:
     for pixels in examples:
         fractions = [value / 255 for value in pixels.ravel().tolist()]
         truth = np.array(fractions, np.float32).reshape(pixels.shape)
-        yield Case((pixels,), truth, judge=_like_float32(truth), call=_call)
+        yield _case((pixels,), truth, _like_float32)
 
 
-def _call(answer: Callable[..., Any], pixels: np.ndarray) -> Any:
-    """Says in plain words why `pixels /= 255` fails; NumPy's own words name a casting rule."""
-    try:
-        return answer(pixels)
-    except TypeError as error:
-        if "Cannot cast ufunc" not in str(error):
-            raise
-        raise TypeError(
-            "`/=` cannot store fractions in an array of whole numbers; make a new array with `/`"
-        ) from None
-
-
-def _like_float32(truth: np.ndarray) -> Callable[[Any], str | None]:
+def _like_float32(got: Any, truth: np.ndarray) -> str | None:
     """Judges values and dtype: float64 would pass as equal, and cost twice the memory later."""
-
-    def judge(got: Any) -> str | None:
-        if problem := difference(got, truth):
-            if difference(got, truth * np.float32(255 / 256)) is None:
-                return "full ink, 255, should become exactly 1: divide by 255, not by 256."
-            return problem
-        if got.dtype != np.float32:
-            return (
-                f"the values are right, the dtype is {dtype_name(got)}. Make it float32: call "
-                "`.astype(np.float32)`, best before you divide."
-            )
-        return None
-
-    return judge
+    fractions = isinstance(got, np.ndarray) and got.dtype.kind == "f"
+    if fractions and got.dtype != np.float32 and not difference(got, truth.astype(got.dtype)):
+        return (
+            f"the values are right, the dtype is {dtype_name(got)}. Make it float32: call "
+            "`.astype(np.float32)`, best before you divide."
+        )
+    problem = _problem(got, truth)
+    if problem and not difference(got, truth * np.float32(255 / 256)):
+        return "full ink, 255, should become exactly 1: divide by 255, not by 256."
+    return problem
 
 
 TO_UNIT_RANGE = Exercise(
@@ -81,30 +132,28 @@ TO_UNIT_RANGE = Exercise(
             "All fractions are lost: `//` drops what comes after the point. Use `/`.",
         ),
         Mistake(
-            lambda pixels: pixels / pixels.max(),
+            lambda pixels: np.float32(pixels / pixels.max()),
             "You divided by the largest pixel of this image, so every image would get a scale "
             "of its own; divide all of them by the same 255.",
         ),
         Mistake(
-            lambda pixels: (pixels - pixels.min()) / (pixels.max() - pixels.min()),
+            lambda pixels: np.float32((pixels - pixels.min()) / (pixels.max() - pixels.min())),
             "You stretched this image to its own darkest and lightest pixel; divide all images "
             "by the same 255.",
         ),
         Mistake(
-            lambda pixels: 1 - pixels / 255,
+            lambda pixels: np.float32(1 - pixels / 255),
             "Light and dark are swapped: 0 should stay 0.",
         ),
         Mistake(
-            lambda pixels: pixels / 127.5 - 1,
+            lambda pixels: np.float32(pixels / 127.5 - 1),
             "Those values lie between -1 and 1; 0 to 1 is asked for.",
         ),
     ),
     hints=(
-        "Arithmetic with an array works on all its elements at once: `pixels / 2` halves every "
-        "pixel. No loop is needed.",
         "The largest value that uint8 can hold should become 1. By what do you divide?",
-        "`pixels.astype(np.float32)` is a copy of the pixels with dtype float32. (`pixels /= 255` "
-        "fails: it would have to store fractions in an array of whole numbers.)",
+        "Change the dtype first, then divide the copy. (`pixels /= 255` fails: it would have to "
+        "store fractions in an array of whole numbers.)",
         "`return pixels.astype(np.float32) / 255`",
     ),
 )
@@ -116,7 +165,7 @@ def _image_cases(rng: np.random.Generator) -> Iterator[Case]:
         examples.append(rng.random(shape, dtype=np.float32))
     for images in examples:
         rows = [[value for row in image for value in row] for image in images]
-        yield Case((images,), np.array(rows))
+        yield _case((images,), np.array(rows))
 
 
 FLATTEN = Exercise(
@@ -196,7 +245,7 @@ def _class_case(x: np.ndarray, y: np.ndarray, num_classes: int) -> Case:
     for label in range(num_classes):
         rows = [row for row, other in zip(x.tolist(), y.tolist(), strict=True) if other == label]
         truth.append([sum(column) / len(rows) for column in zip(*rows, strict=True)])
-    return Case((x, y, num_classes), np.array(truth, x.dtype))
+    return _case((x, y, num_classes), np.array(truth, x.dtype))
 
 
 def _each_class(rule: Callable[..., Any]) -> Callable[..., np.ndarray]:
@@ -213,6 +262,17 @@ def _counted_from_one(x: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndar
     means = model.class_means(x, y, num_classes)
     return np.concatenate([means[1:], np.full_like(means[:1], np.nan)])
 
+
+def _first_row_only(x: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
+    means = np.zeros((num_classes, x.shape[1]), x.dtype)
+    means[0] = x[y == 0].mean(axis=0)
+    return means
+
+
+RETURN_IN_LOOP = (
+    "Only label 0 came back: a `return` inside the loop ends the function in the first round. Move "
+    "it behind the loop, with less indentation."
+)
 
 CLASS_MEANS = Exercise(
     name="start.class_means",
@@ -238,8 +298,7 @@ CLASS_MEANS = Exercise(
         ),
         Mistake(
             _each_class(lambda x, y, label: x.mean(axis=0)),
-            "Every row is the average of all images; first pick those with the label, "
-            "`x[y == label]`.",
+            "Every row is the average of all images; first pick those with label k, `x[y == k]`.",
         ),
         Mistake(
             lambda x, y, num_classes: x.mean(axis=0),
@@ -252,8 +311,7 @@ CLASS_MEANS = Exercise(
         ),
         Mistake(
             _each_class(lambda x, y, label: x[label]),
-            "`x[label]` is the image at the position `label`; the images that have the label are "
-            "`x[y == label]`.",
+            "`x[k]` is the image at the position k; the images with label k are `x[y == k]`.",
         ),
         Mistake(
             _each_class(lambda x, y, label: x[y == label][0]),
@@ -271,6 +329,10 @@ CLASS_MEANS = Exercise(
             lambda x, y, num_classes: model.class_means(x, y, num_classes - 1),
             "The last label is missing: `range(num_classes)` ends before num_classes by itself.",
         ),
+        Mistake(lambda x, y, num_classes: model.class_means(x, y, 1)[0], RETURN_IN_LOOP),
+        Mistake(lambda x, y, num_classes: model.class_means(x, y, 1), RETURN_IN_LOOP),
+        Mistake(lambda x, y, num_classes: list(model.class_means(x, y, 1)), RETURN_IN_LOOP),
+        Mistake(_first_row_only, RETURN_IN_LOOP),
         Mistake(
             lambda x, y, num_classes: list(model.class_means(x, y, num_classes)),
             "The averages are right, but they are in a Python list; `np.stack(a_list)` makes one "
@@ -282,12 +344,12 @@ CLASS_MEANS = Exercise(
         ),
     ),
     hints=(
-        "Begin with one label. `y == label` is True where an image has it, and `x[y == label]` "
-        "keeps just those images: [count, D].",
+        "Begin with one label k. `y == k` is True where an image has it, and `x[y == k]` keeps "
+        "just those images: [count, D].",
         "`.mean(axis=0)` averages over the first axis, the images: [count, D] → [D].",
-        "Do this for each label of `range(num_classes)` and collect the results in a list. "
+        "Do this for each k of `range(num_classes)` and collect the results in a list. "
         "`np.stack(a_list)` makes one array of it: [num_classes, D].",
-        "`return np.stack([x[y == label].mean(axis=0) for label in range(num_classes)])`",
+        "`return np.stack([x[y == k].mean(axis=0) for k in range(num_classes)])`",
     ),
 )
 
@@ -310,7 +372,7 @@ def _distance_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield Case((np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])), np.array([[25.0]]))
     # Equal sizes in the middle: there a wrong axis leaves the shape right.
     for x, means in _points(rng, ((2, 3, 4), (4, 4, 4), (3, 3, 2), (1, 4, 6))):
-        yield Case((x, means), np.array(_distance_table(x, means)))
+        yield _case((x, means), np.array(_distance_table(x, means)))
 
 
 def _from_differences(rule: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
@@ -349,6 +411,10 @@ DISTANCES = Exercise(
         Mistake(
             _from_differences(lambda d: d.sum(axis=2)),
             "The square is missing, so positive and negative differences cancel.",
+        ),
+        Mistake(
+            _from_differences(lambda d: (d * 2).sum(axis=2)),
+            "You doubled the differences; `difference**2`, with two stars, squares them.",
         ),
         Mistake(
             _from_differences(lambda d: d.sum(axis=2) ** 2),
@@ -391,7 +457,18 @@ def _nearest_cases(rng: np.random.Generator) -> Iterator[Case]:
     first = np.array([[1.0, 0.0]]), np.array([[0.0, 9.0], [1.0, 1.0], [5.0, 5.0]])
     for x, means in (first, *_points(rng, ((5, 3, 2), (3, 5, 6), (4, 4, 4), (1, 6, 3)))):
         table = _distance_table(x, means)
-        yield Case((x, means), np.array([row.index(min(row)) for row in table]))
+        truth = np.array([row.index(min(row)) for row in table])
+        yield _case((x, means), truth, _label_problem)
+
+
+def _label_problem(got: Any, truth: np.ndarray) -> str | None:
+    """As `_problem`; numbers with a fraction cannot be labels."""
+    if isinstance(got, np.ndarray) and got.shape == truth.shape and got.dtype.kind == "f":
+        return (
+            f"the result has dtype {dtype_name(got)}; labels are whole numbers, the positions that "
+            "`argmin` gives."
+        )
+    return _problem(got, truth)
 
 
 NEAREST_MEAN = Exercise(
@@ -418,6 +495,11 @@ NEAREST_MEAN = Exercise(
         Mistake(
             lambda x, means: model.distances(x, means).min(axis=1),
             "That is the smallest distance; the label is its position, which `argmin` gives.",
+        ),
+        Mistake(
+            lambda x, means: model.distances(x, means).mean(axis=1),
+            "That is the average distance from all means; labels are whole numbers, the positions "
+            "that `argmin` gives.",
         ),
         Mistake(
             lambda x, means: model.distances(x, means),

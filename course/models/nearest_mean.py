@@ -18,7 +18,7 @@ def flatten(images: np.ndarray) -> np.ndarray:
 
 def class_means(x: np.ndarray, y: np.ndarray, num_classes: int) -> np.ndarray:
     """The average image of each class: x [B, D], labels y [B] → [num_classes, D]."""
-    return np.stack([x[y == label].mean(axis=0) for label in range(num_classes)])
+    return np.stack([x[y == k].mean(axis=0) for k in range(num_classes)])
 
 
 def distances(x: np.ndarray, means: np.ndarray) -> np.ndarray:
