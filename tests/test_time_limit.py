@@ -320,10 +320,10 @@ def test_an_import_may_finish_and_time_begins_again(tmp_path, monkeypatch):
 def test_work_that_cannot_be_stopped_is_reported_once(monkeypatch):
     monkeypatch.setattr(time_limit, "STUCK_SECONDS", 0.02)
     reports = []
-    big = np.random.default_rng(0).normal(size=(500, 500))
+    big = np.random.default_rng(0).normal(size=(1000, 1000))
 
     def one_long_call():
-        np.linalg.svd(big)  # half a second or so, without the GIL
+        np.linalg.svd(big)  # a second or so, without the GIL
 
     with contextlib.suppress(TimeIsUp):
         run_limited(one_long_call, 0.05, lambda: reports.append("stuck"))

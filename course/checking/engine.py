@@ -4,6 +4,7 @@ import copy
 import functools
 import secrets
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from course.checking import compare, memory, source, wording
+from course.checking import compare, memory, source, values, wording
 from course.checking.guard import protected
 from course.checking.time_limit import Interrupted, TimeIsUp, run_limited
 from course.checking.verdict import CheckResult
@@ -96,9 +97,12 @@ def run_check(
     TIME_LIMIT unless given.
 
     Raises:
+        ValueError: the seed is not a whole number from 0 on.
         time_limit.Interrupted: the person interrupted the kernel.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"The seed {seed!r} is none; take the number that a verdict showed.")
     seconds = TIME_LIMIT if seconds is None else seconds
 
     def result(status: str, message: str, **more: Any) -> CheckResult:
@@ -128,9 +132,11 @@ def run_check(
             if not case and findings.under_way:
                 case = wording.case_text(exercise, Outcome(findings.under_way))
     message = findings.message or wording.changes(observed.changes)
+    if findings.failed and findings.failed.returned and findings.failed.got is None:
+        message += wording.nothing_returned(printed=bool(observed.printed_total))
     return result(
         "wrong" if message else "right",
-        wording.sentence(message or f"{findings.tried} checks passed."),
+        wording.sentence(message or wording.passed(findings.tried)),
         case=wording.plain(case),
         checks=findings.tried,
         aside=wording.plain(wording.aside(observed, findings.failed)),
@@ -188,6 +194,8 @@ def _try_case(exercise: Exercise, candidate: Any, case: Case, namespace: dict[st
             namespace.pop(name, None)
         else:
             namespace[name] = before
+    if type(got) is types.CoroutineType:
+        got.close()  # else Python complains in the notebook that nobody awaited it
     problem = _wrong_result(exercise, case, arguments, got)
     return Outcome(case, got, True, problem or "", warned)
 
@@ -203,7 +211,7 @@ def _wrong_result(
     except (TimeIsUp, Interrupted):
         raise
     except BaseException as error:  # to compare runs the result's own methods, such as __eq__
-        kind, reason = type(got).__name__, type(error).__name__
+        kind, reason = values.kind(got), values.kind(error)
         return f"it returned a value of type {kind} that cannot be compared ({reason})."
 
 

@@ -89,6 +89,16 @@ def invitation(exercise: "Exercise") -> str:
     )
 
 
+def passed(count: int) -> str:
+    """For an answer that is right."""
+    return "1 check passed." if count == 1 else f"{count} checks passed."
+
+
+def nothing_returned(printed: bool) -> str:
+    """What to add where the answer printed its result instead of returning it."""
+    return " To print a value only shows it." if printed else ""
+
+
 def out_of_time(seconds: float) -> str:
     """For an answer that was stopped."""
     return (
@@ -110,7 +120,7 @@ def say_stuck(stream: TextIO) -> None:
 def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "Case") -> str:
     """One sentence on an exception that left the answer."""
     line = _failing_line(problem, candidate)
-    if line is None and isinstance(problem, TypeError) and not case.call:
+    if line is None and isinstance(problem, TypeError) and not _can_be_called(candidate, case):
         return _signature_text(exercise, candidate)
     number, text = line or (0, "")
     quoted = text if len(text) <= 70 else text[:70] + "…"
@@ -126,7 +136,7 @@ def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "C
         )
     if isinstance(problem, MemoryError):
         return f"it asked for more memory than there is{where}. Which array is that large?"
-    words = "".join(traceback.format_exception_only(problem)).strip().split("\n")[0][:300]
+    words = _first_words(problem)
     advice = next((advice for pattern, advice in ADVICE if re.search(pattern, words)), "")
     return f"it stopped{where} with {words}{'' if words.endswith('.') else '.'} {advice}".strip()
 
@@ -141,6 +151,26 @@ def _failing_line(problem: BaseException, candidate: Any) -> tuple[int, str] | N
     if not lines:
         return None
     return lines[-1], linecache.getline(code.co_filename, lines[-1]).strip()
+
+
+def _first_words(problem: BaseException) -> str:
+    """Type and text of an exception in one line."""
+    if isinstance(problem, SyntaxError):  # Python's own text begins with the place
+        return f"{type(problem).__name__}: {problem.msg}"
+    return "".join(traceback.format_exception_only(problem)).strip().split("\n")[0][:300]
+
+
+def _can_be_called(candidate: Any, case: "Case") -> bool:
+    """Whether the parameters fit; where a case has its own way of calling, nobody knows."""
+    try:
+        signature = inspect.signature(candidate)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*case.args)
+    except TypeError:
+        return case.call is not None
+    return True
 
 
 def _signature_text(exercise: "Exercise", candidate: Any) -> str:
