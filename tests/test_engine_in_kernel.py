@@ -220,6 +220,63 @@ def test_a_right_answer_is_quick_and_shown_as_html(kernel):
     assert ran.displays == 1
 
 
+CLASS = """
+class Base:
+    pass
+
+class Reference(Base):
+    pass
+
+case = Case((), 3, call=lambda answer: answer().three())
+CLASS = Exercise("made.class", "Class", 1, 2, Reference, lambda rng: [case])
+
+def check_class(answer):
+    print("LINE", engine.run_check(CLASS, answer).line)
+
+class Answer(Base):
+    'A stub with several methods.'
+
+    def __init__(self, number=3):
+        'Keeps the number.'
+        super().__init__()
+        raise NotImplementedError  # to do
+
+    def three(self):
+        raise NotImplementedError
+
+check_class(Answer)
+"""
+
+
+def test_a_class_typed_into_a_cell_is_known_for_a_stub_and_checked_when_it_is_none(kernel):
+    assert "not started" in kernel.run(CLASS).line
+    solved = CLASS.replace("raise NotImplementedError  # to do", "self.number = number")
+    assert "Line 22 is still `raise NotImplementedError`" in kernel.run(solved).line
+    solved = solved.replace(
+        "raise NotImplementedError", "return super(Answer, self) and self.number"
+    )
+    assert "1 check passed" in kernel.run(solved).line
+
+
+def test_an_answer_below_another_decorator_is_known_by_its_own_text(kernel):
+    decorated = """
+import functools
+def quiet(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+
+@quiet
+def answer(x):
+    raise NotImplementedError
+
+check(answer)"""
+    assert "not started" in kernel.run(decorated).line
+    recursive = decorated.replace("raise NotImplementedError", "return answer(x)")
+    assert "calls itself without end" in kernel.run(recursive).line
+
+
 def test_the_person_s_interrupt_reaches_the_cell(kernel):
     request = kernel.send(
         "engine.TIME_LIMIT = 60\ndef answer(x):\n    while True: pass\ncheck(answer)"

@@ -145,8 +145,9 @@ def run_check(
 
 def _namespace(candidate: Any) -> dict[str, Any]:
     """The global names that the candidate's code sees."""
-    if hasattr(candidate, "__globals__"):
-        return candidate.__globals__
+    function = source.own_function(candidate)
+    if function is not None:
+        return function.__globals__
     module = sys.modules.get(getattr(candidate, "__module__", "")) or sys.modules["__main__"]
     return vars(module)
 

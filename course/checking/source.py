@@ -5,8 +5,10 @@ import functools
 import json
 import linecache
 from importlib import resources
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
+
+MOST_WRAPPERS = 10  # decorators on top of each other; more are a circle
 
 
 def source_node(candidate: Any) -> ast.AST | None:
@@ -36,10 +38,19 @@ def source_node(candidate: Any) -> ast.AST | None:
 
 def code_of(candidate: Any) -> CodeType | None:
     """The code object of a function, or of a class's first method."""
-    if not isinstance(candidate, type):
-        return getattr(candidate, "__code__", None)
-    methods = (getattr(value, "__code__", None) for value in vars(candidate).values())
-    return next(filter(None, methods), None)
+    return getattr(own_function(candidate), "__code__", None)
+
+
+def own_function(candidate: Any) -> FunctionType | None:
+    """The function that was typed, below decorators that wrap it; of a class its first method."""
+    if isinstance(candidate, type):
+        methods = (value for value in vars(candidate).values() if isinstance(value, FunctionType))
+        candidate = next(methods, None)
+    for _ in range(MOST_WRAPPERS):
+        if not hasattr(candidate, "__wrapped__"):
+            break
+        candidate = candidate.__wrapped__
+    return candidate if isinstance(candidate, FunctionType) else None
 
 
 def _first_line(node: Any) -> int:
@@ -81,9 +92,22 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _only_raises(node: Any) -> bool:
+    """Whether nothing but `raise NotImplementedError` is there, in a class in every method."""
     body = _without_docstring(node.body)
+    if isinstance(node, ast.ClassDef):
+        methods = [inner for inner in body if isinstance(inner, ast.FunctionDef)]
+        return any(map(_only_raises, methods)) and all(
+            _only_raises(method) or _only_calls_super(method) for method in methods
+        )
     return (
         len(body) == 1
         and isinstance(body[0], ast.Raise)
         and "NotImplementedError" in ast.unparse(body[0])
     )
+
+
+def _only_calls_super(method: ast.FunctionDef) -> bool:
+    lines = [ast.unparse(statement) for statement in _without_docstring(method.body)]
+    if len(lines) == 2 and lines[1].startswith("raise NotImplementedError"):
+        lines.pop()
+    return method.name == "__init__" and lines == ["super().__init__()"]

@@ -54,9 +54,10 @@ def exercise(name: str, seed: int | None = None) -> Callable[[Any], Any]:
 
     def decorate(candidate: Any) -> Any:
         result = run_check(found, candidate, seed)
-        if result.status != "not started":
+        strict = _strict()  # then whoever grades runs this, not the student
+        if result.status != "not started" and not strict:
             progress.record(name, result.passed)
-        if _strict() and not result.passed:
+        if strict and not result.passed:
             raise ExerciseError(str(result))
         results.note_answer(name, own=result.passed)
         _show(_with_progress(result))
@@ -99,7 +100,8 @@ def _find(name: str) -> Exercise:
                 return found
     known = [entry.name for entry in catalog()]
     near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the first one is {known[0]!r}."
+    first = f"the first one is {known[0]!r}." if known else "no lesson has any yet."
+    hint = f"did you mean {near[0]!r}?" if near else first
     raise ValueError(f"There is no exercise {name!r}; {hint}")
 
 
@@ -125,4 +127,6 @@ def _show(result: CheckResult) -> None:
 
         display(result)
     else:
-        print(result)
+        # A terminal or file of Windows may lack the symbols.
+        encoding = sys.stdout.encoding or "utf-8"
+        print(str(result).encode(encoding, "replace").decode(encoding))
