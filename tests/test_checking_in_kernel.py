@@ -1,10 +1,11 @@
-"""The answers that could harm a kernel, typed into a real one as a student would type them."""
+"""Exercises typed into a real kernel as a student would type them: verdict, and what is bound.
+
+What could harm a kernel is tried in test_engine_in_kernel.py.
+"""
 
 import html
 import os
 import re
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ class Kernel:
 def kernel(tmp_path_factory):
     kernel = Kernel(tmp_path_factory.mktemp("home"))
     try:
-        assert kernel.run(FIRST_CELL.format(seconds=0.5), timeout=60) == ""
+        assert kernel.run(FIRST_CELL.format(seconds=2), timeout=60) == ""
         yield kernel
         assert kernel.run("1 + 1") == "2"
         assert kernel.manager.is_alive()
@@ -87,26 +88,7 @@ ANSWERS = [
     (("y = z", "raise NotImplementedError"), "is still raise NotImplementedError"),
     (("return 1 / 0",), "in line 4 (return 1 / 0) with ZeroDivisionError"),
     (("return np.abs(z)",), "you took the absolute value"),
-    (("return None",), "returned None"),
-    (("yield z",), "a value of type generator"),
-    (("return list(np.maximum(z, 0))",), "a list"),
-    (("return np.maximum(z, 0)[..., None]",), "has shape"),
-    (("return z * np.nan",), "NaN"),
-    (("z[z < 0] = 0", "return z"), "changed its argument z in place"),
-    (("sys.exit('bye')",), "tried to end the program"),
-    (("exit()",), "tried to end the program"),
-    (("quit()",), "tried to end the program"),
-    (("raise KeyboardInterrupt",), "KeyboardInterrupt"),
-    (("input('your name? ')",), "✘ not yet mlp.relu:"),
-    (("return relu(z)",), "calls itself without end"),
-    (("while True:", "    pass"), "stopped after 0.5 seconds"),
-    (("while True:", "    try:", "        z = z + 1", "    except:", "        pass"), "stopped"),
-    (("time.sleep(10**6)",), "stopped after 0.5 seconds"),
-    (("while True:", "    print('spam' * 1000)"), "more characters"),
-    (("random.seed(1)", RIGHT), "the state of random"),
-    (("os.chdir('/')", RIGHT), "the working folder"),
-    (("torch.set_default_dtype(torch.float64)", RIGHT), "torch's default dtype"),
-    (("global engine", "engine = None", RIGHT), "the global name engine"),
+    (("time.sleep(10**6)",), "stopped after 2 seconds"),
     (("raise ValueError('<script>')",), "ValueError: <script>"),
 ]
 
@@ -160,20 +142,3 @@ def test_a_wrong_answer_that_calls_itself_does_not_pass_through_the_one_bound_be
     kernel.run(relu(RIGHT))
     for _ in range(2):
         assert "calls itself without end" in kernel.run(relu("return relu(z)"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="interrupts are no signals there")
-def test_the_student_s_own_interrupt_ends_a_slow_check_and_leaves_the_kernel_alive(kernel):
-    kernel.run("engine.TIME_LIMIT = 20")
-    start = time.monotonic()
-    message = kernel.client.execute(relu("while True:", "    pass"))
-    time.sleep(1)
-    kernel.manager.interrupt_kernel()
-    reply = kernel.client.get_shell_msg(timeout=15)
-    while reply["parent_header"].get("msg_id") != message:
-        reply = kernel.client.get_shell_msg(timeout=15)
-    assert time.monotonic() - start < 10
-    assert reply["content"]["status"] == "error"
-    assert reply["content"]["ename"] in ("KeyboardInterrupt", "Interrupted")
-    kernel.run("engine.TIME_LIMIT = 0.5")
-    assert kernel.run("2 + 3") == "5"
