@@ -16,7 +16,7 @@ from typing import Any
 from course.checking import settings
 
 KEPT_CHARACTERS = 400  # of what an answer prints
-MOST_RECURSION = 3_000  # deeper, Python 3.11 overflows the stack of C and takes the kernel along
+MOST_RECURSION = 1_500  # much deeper, the stack of C can overflow and take the kernel along
 
 # Two checks in two threads of a kernel would each take the other's makeshift for the real thing.
 _one_at_a_time = threading.RLock()
