@@ -22,7 +22,7 @@ from course.installation import Problem, UnknownProblem, install
 from course.locking import only_one
 
 DISTRIBUTION = "foundation-models-hands-on"
-NEEDED_GB = 3.0  # .venv, and the largest package once more while pip unpacks it
+NEEDED_GB = 5.0  # .venv, and the largest package once more while pip unpacks it
 STAMP = "course-stamp.json"
 NEEDED_MODULES = ("torch", "jupyterlab", "nbclient", "pytest")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
-EXTRAS = "torch,notebook,dev"
+EXTRAS = "torch,tensorflow,notebook,dev"
 LOG = "course-setup.log"
 SECONDS_BETWEEN_PLAIN_LINES = 15
 
@@ -23,7 +23,7 @@ SECONDS_BETWEEN_PLAIN_LINES = 15
 KNOWN_FAILURES = (
     (
         r"No space left on device|\[Errno 28\]|WinError 112",
-        "The disk became full: free 3 GB, or 8 GB where torch comes with NVIDIA's libraries",
+        "The disk became full: free 5 GB, or 9 GB where torch comes with NVIDIA's libraries",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED",

@@ -229,14 +229,14 @@ def test_too_little_disk_space_is_said_before_anything_is_made(tmp_path, monkeyp
     free = {"gigabytes": 1.0}
     usage = lambda path: shutil._ntuple_diskusage(0, 0, int(free["gigabytes"] * 1e9))  # noqa: E731
     monkeypatch.setattr(environment.shutil, "disk_usage", usage)
-    with pytest.raises(Problem, match=r"needs 3 GB .* only 1\.0 GB are free"):
+    with pytest.raises(Problem, match=r"needs 5 GB .* only 1\.0 GB are free"):
         environment.check_space(tmp_path / ".venv")
-    free["gigabytes"] = 3.5
+    free["gigabytes"] = 5.5
     environment.check_space(tmp_path / ".venv")
 
 
 def test_what_already_lies_in_the_environment_counts_as_space(tmp_path, monkeypatch):
-    usage = lambda path: shutil._ntuple_diskusage(0, 0, int(2.5e9))  # noqa: E731
+    usage = lambda path: shutil._ntuple_diskusage(0, 0, int(4.5e9))  # noqa: E731
     monkeypatch.setattr(environment.shutil, "disk_usage", usage)
     (tmp_path / ".venv").mkdir()
     with pytest.raises(Problem):
