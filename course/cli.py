@@ -24,13 +24,14 @@ makes the environment .venv, once."""
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 is good, 1 a failure, 2 a mistake in the command."""
+    from course.catalog import NotBuilt
     from course.installation import Problem
 
     sys.stdout.reconfigure(errors="replace")  # a console that cannot print 课程 shows ?? instead
     arguments = parser().parse_args(argv)
     try:
         return arguments.action(arguments)
-    except Problem as problem:
+    except (Problem, NotBuilt) as problem:
         print(problem, file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -171,9 +172,8 @@ def work_on_data(arguments: argparse.Namespace) -> int:
 def add_progress(commands) -> None:
     def action(arguments: argparse.Namespace) -> int:
         from course import progress
-        from course.exercises import catalog
 
-        return progress.show(catalog())
+        return progress.show()
 
     command = add_command(
         commands, "progress", "show which exercises you have solved", "course progress"

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from course.execution import execute
+from course.exercises import catalog, discover
 from course.publishing.lesson_checks import find_problems, output_problems
 from course.publishing.lesson_notebook import (
     as_text,
@@ -33,7 +34,7 @@ from course.publishing.lesson_opening import opening_texts
 from course.publishing.lesson_source import Lesson, LessonError, Problem, read_lesson
 from course.publishing.readme_table import with_table
 
-STUBS = Path("course", "exercises", "stubs.json")
+CATALOG = Path("course", "exercises", "catalog.json")
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -50,19 +51,19 @@ def build(
     force: bool = False,
     entries: Sequence[Any] | None = None,
 ) -> int:
-    """Bring notebooks/, solutions/, stubs.json and README's table in line with lessons/.
+    """Bring notebooks/, solutions/, catalog.json and README's table in line with lessons/.
 
     Args:
         root: the repository.
         check: write nothing and execute nothing; only say what differs.
         only: lessons by number or name; none means all.
         force: execute solutions also where their code has not changed.
-        entries: the exercises; the course's own catalog where none are given.
+        entries: the exercises; the course's own where none are given.
 
     Returns:
         The exit status: 1 where something was refused, failed or (with `check`) differs.
     """
-    entries = _catalog() if entries is None else entries
+    entries = discover() if entries is None else entries
     lessons, problems = _read_lessons(root)
     unknown = [word for word in only if not any(_is_named(lesson, word) for lesson in lessons)]
     if unknown and not problems:
@@ -101,24 +102,18 @@ def mixture(
         lesson: the lesson's name such as "01_mlp", or the path of its source.
         solved: whether the reference answers the exercise with this number, from 1.
         wrong: source text, by exercise, that replaces the stub where it is not solved.
-        entries: the exercises; the course's own catalog where none are given.
+        entries: the exercises; the course's own where none are given.
     """
     if isinstance(lesson, str):
         lesson = Path(__file__).resolve().parents[1] / "lessons" / f"{lesson}.py"
     source = read_lesson(lesson)
-    entries = _catalog() if entries is None else entries
+    entries = catalog() if entries is None else entries
     answers = {name: textwrap.dedent(text).strip("\n") for name, text in (wrong or {}).items()}
     right = right_answers(source, entries)
     for number, (_, stub) in enumerate(source.exercises(), start=1):
         if solved(number):
             answers[stub.name] = right[stub.name]
     return assemble(source, answers, opening_texts(lesson.parents[1], source.name, entries))
-
-
-def _catalog() -> Sequence[Any]:
-    from course.exercises import catalog
-
-    return catalog()
 
 
 def _read_lessons(root: Path) -> tuple[list[Lesson], list[Problem]]:
@@ -142,8 +137,8 @@ def _place(lesson: Lesson) -> str:
 def _write_all(
     root: Path, lessons: list[Lesson], chosen: list[Lesson], entries: Sequence[Any], force: bool
 ) -> list[Problem]:
-    # The kernels that execute the solutions read the stubs, so these come first.
-    _write(root / STUBS, _stubs_text(lessons))
+    # The kernels that execute the solutions read the catalog, so it comes first.
+    _write(root / CATALOG, _catalog_text(lessons, entries))
     for path in _orphans(root):
         path.unlink()
         print(f"{path.relative_to(root).as_posix()}: removed, it has no lesson")
@@ -218,9 +213,9 @@ def _differences(
         Problem(path.relative_to(root).as_posix(), 1, "has no lesson; run `course build`")
         for path in _orphans(root)
     ]
-    if _read_text(root / STUBS) != _stubs_text(lessons):
+    if _read_text(root / CATALOG) != _catalog_text(lessons, entries):
         sentence = "is not what the lessons give; run `course build`"
-        problems.append(Problem(STUBS.as_posix(), 1, sentence))
+        problems.append(Problem(CATALOG.as_posix(), 1, sentence))
     if _read_text(root / "README.md") != with_table(root, lessons, entries):
         problems.append(Problem("README.md", 1, "has an old table of lessons; run `course build`"))
     for lesson in chosen:
@@ -253,9 +248,28 @@ def _orphans(root: Path) -> list[Path]:
     ]
 
 
-def _stubs_text(lessons: Sequence[Lesson]) -> str:
-    stubs = {stub.name: stub.source for lesson in lessons for _, stub in lesson.exercises()}
-    return json.dumps(stubs, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+def _catalog_text(lessons: Sequence[Lesson], entries: Sequence[Any]) -> str:
+    """What `course.catalog` reads; an exercise that is not known yet is a problem found before."""
+    by_name = {entry.name: entry for entry in entries}
+    listed = [
+        {
+            "name": lesson.name,
+            "title": lesson.title,
+            "exercises": [
+                {
+                    "name": stub.name,
+                    "title": by_name[stub.name].title,
+                    "minutes": by_name[stub.name].minutes,
+                    "difficulty": by_name[stub.name].difficulty,
+                    "stub": stub.source,
+                }
+                for _, stub in lesson.exercises()
+                if stub.name in by_name
+            ],
+        }
+        for lesson in lessons
+    ]
+    return json.dumps(listed, ensure_ascii=False, indent=1) + "\n"
 
 
 def _stored(path: Path) -> NotebookNode | None:

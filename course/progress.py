@@ -8,11 +8,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import platformdirs
+
+from course import catalog
 
 _told = False
 
@@ -68,24 +68,27 @@ def passed() -> set[str]:
     return {entry["exercise"] for entry in attempts() if entry["passed"]}
 
 
-def show(entries: Sequence[Any]) -> int:
-    """Print how far each exercise of the catalog is; the exit status of `course progress`."""
+def show() -> int:
+    """Print how far each exercise of the course is; the exit status of `course progress`.
+
+    Raises:
+        catalog.NotBuilt: there is no list of exercises.
+    """
     from rich.console import Console
     from rich.table import Table
 
     done, tries = passed(), [entry["exercise"] for entry in attempts()]
+    lessons = [lesson for lesson in catalog.lessons() if lesson.exercises]
     table = Table("lesson", "exercise", "", "attempts", title="Your progress")
-    lesson = None
-    for entry in entries:
-        if lesson not in (None, entry.lesson):
-            table.add_section()
-        shown = entry.lesson if entry.lesson != lesson else ""
-        lesson = entry.lesson
-        state = "✔ right" if entry.name in done else "not yet" if entry.name in tries else "○"
-        table.add_row(shown, entry.title, state, str(tries.count(entry.name) or ""))
+    for lesson in lessons:
+        for place, entry in enumerate(lesson.exercises):
+            shown = "" if place else lesson.name
+            state = "✔ right" if entry.name in done else "not yet" if entry.name in tries else "○"
+            table.add_row(shown, entry.title, state, str(tries.count(entry.name) or ""))
+        table.add_section()
     console = Console()
     console.print(table)
-    solved = sum(entry.name in done for entry in entries)
-    console.print(f"{solved} of {len(entries)} exercises solved.")
+    names = [entry.name for lesson in lessons for entry in lesson.exercises]
+    console.print(f"{len(done.intersection(names))} of {len(names)} exercises solved.")
     console.print(f"Kept in {path()}", highlight=False, soft_wrap=True)
     return 0

@@ -26,7 +26,6 @@ def called(monkeypatch) -> list[tuple]:
         monkeypatch.setitem(sys.modules, f"course.{module}", SimpleNamespace(**fakes))
         monkeypatch.setattr(f"course.{module}", SimpleNamespace(**fakes), raising=False)
 
-    monkeypatch.setattr("course.exercises.catalog", lambda: "catalog")
     stand_in("lab", "lab")
     stand_in("run", "run")
     stand_in("testing", "test")
@@ -51,7 +50,7 @@ def called(monkeypatch) -> list[tuple]:
         ("data fetch mnist", ("fetch", ["mnist"], {})),
         ("data bundle workshop", ("bundle", Path("workshop"), [], {})),
         ("data verify", ("verify", [], {})),
-        ("progress", ("show", "catalog", {})),
+        ("progress", ("show", {})),
         ("build", ("build", Path("clone"), False, [], False, {})),
         ("build 01 --check --force", ("build", Path("clone"), True, ["01"], True, {})),
     ],

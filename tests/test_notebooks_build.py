@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import json
 import subprocess
 import sys
 import textwrap
@@ -14,7 +13,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from course import notebooks
+from course import catalog, notebooks
 from course.execution import Execution
 
 LESSON = '''\
@@ -115,7 +114,12 @@ class Course:
                 reference = getattr(module, node.name)
                 self.entries.append(
                     SimpleNamespace(
-                        name=f"{prefix}.{node.name}", lesson=lesson, minutes=10, reference=reference
+                        name=f"{prefix}.{node.name}",
+                        lesson=lesson,
+                        title=f"Title of {node.name}",
+                        minutes=10,
+                        difficulty=2,
+                        reference=reference,
                     )
                 )
 
@@ -259,15 +263,25 @@ def test_a_class_keeps_the_words_of_the_stubs_methods(quick):
     assert '''):\n        """Keep it."""\n        # first\n''' in text
 
 
-def test_stubs_are_listed_as_the_lesson_has_them(quick):
+def test_the_catalog_lists_lessons_and_exercises_with_their_stubs(quick, monkeypatch):
     quick.edit("lessons/01_one.py", "The bug hunt", "缺陷")
+    quick.write("lessons/00_zero.py", lesson("exercise = print"))
+    quick.entries.reverse()  # the lesson's order counts, not that of the module
     quick.build()
-    text = (quick.root / "course/exercises/stubs.json").read_text(encoding="utf-8")
-    stubs = json.loads(text)
-    assert list(stubs) == ["one.double", "one.half"]
-    assert "缺陷" in text
-    assert stubs["one.half"].startswith("def half(x, by=2):")
-    assert run_cell(stubs["one.half"])["half"](4) == 8
+    assert "缺陷" in (quick.root / "course/exercises/catalog.json").read_text(encoding="utf-8")
+    monkeypatch.setattr(catalog.resources, "files", lambda package: quick.root / "course/exercises")
+    catalog.lessons.cache_clear()
+    try:
+        zero, one = catalog.lessons()
+    finally:
+        catalog.lessons.cache_clear()
+    assert (zero.number, zero.name, zero.title, zero.exercises) == ("00", "00_zero", "00_zero", ())
+    assert (one.number, one.name, one.title) == ("01", "01_one", "One")
+    double, half = one.exercises
+    assert (double.name, double.title) == ("one.double", "Title of double")
+    assert (double.minutes, double.difficulty) == (10, 2)
+    assert half.stub.startswith("def half(x, by=2):")
+    assert run_cell(half.stub)["half"](4) == 8
 
 
 def test_ids_are_unique_and_follow_the_text_alone(quick):
@@ -437,7 +451,8 @@ def test_check_is_content_with_what_build_wrote_and_writes_nothing(quick, capsys
         ("solutions/01_one.ipynb", "x + x", "x * 2"),
         ("solutions/01_one.ipynb", '"inputs": "', '"inputs": "0'),
         ("solutions/01_one.ipynb", '"execution_count": 1', '"execution_count": null'),
-        ("course/exercises/stubs.json", "x * by", "x / by"),
+        ("course/exercises/catalog.json", "x * by", "x / by"),
+        ("course/exercises/catalog.json", '"minutes": 10', '"minutes": 11'),
         ("lessons/01_one.py", "# # One", "# # Won"),
         ("lessons/01_one.py", "return x * by", "return x - by"),
     ],

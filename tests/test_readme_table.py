@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from course.publishing.readme_table import END, START, with_table
 
-LESSON = SimpleNamespace(name="01_mlp", text="# %% [markdown]\n# # 01 · Digits\n#\n# text\n")
-OTHER = SimpleNamespace(name="00_start", text="# %% [markdown]\n# # 00 · Start\n")
+LESSON = SimpleNamespace(name="01_mlp", title="01 · Digits")
+OTHER = SimpleNamespace(name="00_start", title="00 · Start")
 ENTRIES = [
     SimpleNamespace(name="mlp.relu", lesson="01_mlp", minutes=3),
     SimpleNamespace(name="mlp.layer", lesson="01_mlp", minutes=4),

@@ -2,11 +2,11 @@
 
 import ast
 import functools
-import json
 import linecache
-from importlib import resources
 from types import CodeType, FunctionType
 from typing import Any
+
+from course import catalog
 
 MOST_WRAPPERS = 10  # decorators on top of each other; more are a circle
 
@@ -70,9 +70,8 @@ def is_untouched(name: str, candidate: Any) -> bool:
 
 @functools.cache
 def stubs() -> dict[str, str]:
-    """The stub of each exercise as its lesson has it; `course build` writes the file."""
-    file = resources.files("course.exercises") / "stubs.json"
-    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    """The stub of each exercise as its lesson has it."""
+    return {entry.name: entry.stub for lesson in catalog.lessons() for entry in lesson.exercises}
 
 
 def _essence(node: Any) -> str:

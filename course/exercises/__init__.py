@@ -1,5 +1,8 @@
 """Exercises: the decorator that checks an answer at once, and the list of all of them.
 
+Each lesson's exercises are a module here, which is loaded, with the framework that it needs, when
+one of them is asked for.
+
     @exercise("mlp.relu")
     def relu(z): ...
 
@@ -18,11 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from course import catalog as listed
 from course import progress, results
 from course.checking.engine import Exercise, run_check
 from course.checking.verdict import CheckResult
 
-__all__ = ["CheckResult", "Entry", "ExerciseError", "catalog", "check", "exercise"]
+__all__ = ["CheckResult", "Entry", "ExerciseError", "catalog", "check", "discover", "exercise"]
 
 
 class ExerciseError(AssertionError):
@@ -31,14 +35,18 @@ class ExerciseError(AssertionError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One exercise as listed: difficulty from 1 to 3, reference is the function or class itself."""
+    """One exercise as listed: difficulty from 1 to 3."""
 
     name: str
     lesson: str
     title: str
     minutes: int
     difficulty: int
-    reference: Any
+
+    @property
+    def reference(self) -> Any:
+        """The course's own answer, a function or class; loads the exercise's module."""
+        return _find(self.name).reference
 
 
 def exercise(name: str, seed: int | None = None) -> Callable[[Any], Any]:
@@ -76,15 +84,29 @@ def check(name: str, candidate: Any, seed: int | None = None) -> CheckResult:
 
 
 def catalog() -> list[Entry]:
-    """Every exercise of the course, in the order of the lessons."""
-    entries = []
-    for module in pkgutil.iter_modules(__path__):
-        loaded = _module(module.name)
-        entries += [
-            Entry(e.name, loaded.LESSON, e.title, e.minutes, e.difficulty, e.reference)
-            for e in loaded.EXERCISES
-        ]
-    return sorted(entries, key=lambda entry: entry.lesson)
+    """Every exercise of the course in the order of the lessons; loads none of their modules.
+
+    Raises:
+        catalog.NotBuilt: `course build` has not written the list.
+    """
+    return [
+        Entry(entry.name, lesson.name, entry.title, entry.minutes, entry.difficulty)
+        for lesson in listed.lessons()
+        for entry in lesson.exercises
+    ]
+
+
+def discover() -> list[Entry]:
+    """What `course build` makes the catalog from: loads every module, so every framework."""
+    return [
+        Entry(e.name, loaded.LESSON, e.title, e.minutes, e.difficulty)
+        for loaded in sorted(map(_module, _module_names()), key=lambda module: module.LESSON)
+        for e in loaded.EXERCISES
+    ]
+
+
+def _module_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 @functools.cache
@@ -94,7 +116,7 @@ def _module(name: str) -> Any:
 
 def _find(name: str) -> Exercise:
     stem = str(name).partition(".")[0]
-    if stem in {module.name for module in pkgutil.iter_modules(__path__)}:
+    if stem in _module_names():
         for found in _module(stem).EXERCISES:
             if found.name == name:
                 return found

@@ -27,8 +27,11 @@ WIDGET = "application/vnd.jupyter.widget-view+json"  # shows nothing without its
 
 def right_answers(lesson: Lesson, entries: Sequence[Any]) -> dict[str, str]:
     """The source text that takes the place of each stub in the solution."""
-    references = {entry.name: entry.reference for entry in entries}
-    return {stub.name: answer_source(stub, references[stub.name]) for _, stub in lesson.exercises()}
+    by_name = {entry.name: entry for entry in entries}
+    return {
+        stub.name: answer_source(stub, by_name[stub.name].reference)
+        for _, stub in lesson.exercises()
+    }
 
 
 def assemble(

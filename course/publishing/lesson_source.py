@@ -60,6 +60,12 @@ class Lesson:
     text: str
     cells: tuple[Cell, ...]
 
+    @property
+    def title(self) -> str:
+        """The lesson's first heading; its name where it has none."""
+        heading = re.search(r"^# # (.+)$", self.text, re.MULTILINE)
+        return heading[1] if heading else self.name
+
     def exercises(self) -> list[tuple[Cell, Stub]]:
         """The exercise cells in the order of the lesson."""
         return [(cell, cell.stub) for cell in self.cells if cell.stub]

@@ -1,6 +1,5 @@
 """The table of lessons in README.md, made from the lessons, the exercises and what was measured."""
 
-import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +27,10 @@ def with_table(root: Path, lessons: Sequence[Lesson], entries: Sequence[Any]) ->
 
 def _row(lesson: Lesson, entries: Sequence[Any], expected: dict[str, Any]) -> str:
     own = [entry for entry in entries if entry.lesson == lesson.name]
-    title = re.search(r"^# # (.+)$", lesson.text, re.MULTILINE)
-    name = title[1] if title else lesson.name
     solution = f"[solution](solutions/{lesson.name}.ipynb)"
     measured = expected.get("lessons", {}).get(lesson.name, {}).get("cpu")
     columns = [
-        f"[{name}](notebooks/{lesson.name}.ipynb) ({solution})",
+        f"[{lesson.title}](notebooks/{lesson.name}.ipynb) ({solution})",
         f"{len(own)}, {sum(entry.minutes for entry in own)} min",
         f"{measured['seconds']:.0f} s" if measured else "not measured",
         f"{measured['peak_memory_mb']:.0f} MB" if measured else "not measured",
