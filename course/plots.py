@@ -119,7 +119,10 @@ def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> No
 
 
 class LiveCurves:
-    """Curves that grow while a model trains: one panel for each name, one updating picture."""
+    """Curves that grow while a model trains: one panel for each name, one updating picture.
+
+    With Keras: `model.fit(…, callbacks=[curves.keras_callback("loss", "val_accuracy")])`.
+    """
 
     def __init__(self, *names: str, title: str = "", x_label: str = "epoch") -> None:
         self.names, self.title, self.x_label = names, title, x_label
@@ -147,3 +150,20 @@ class LiveCurves:
             self._handle = display(bundle, raw=True, metadata=metadata, display_id=True)
         else:
             self._handle.update(bundle, raw=True, metadata=metadata)
+
+    def keras_callback(self, *logs: str) -> Any:
+        """A callback for Keras' `fit` that calls `add` after every epoch.
+
+        logs: what Keras calls the value for each panel, such as "loss" and "val_accuracy".
+
+        Raises:
+            KeyError: during `fit`, it measures nothing of such a name; the message has its names.
+        """
+        import keras
+
+        def add(_: int, measured: dict[str, float]) -> None:
+            if missing := [name for name in logs if name not in measured]:
+                raise KeyError(f"fit does not measure {missing}; it measures {list(measured)}.")
+            self.add(*(measured[name] for name in logs))
+
+        return keras.callbacks.LambdaCallback(on_epoch_end=add)

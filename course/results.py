@@ -115,10 +115,8 @@ def report(name: str, value: float, data: DataSet | None = None) -> None:
     Raises:
         ValueError: `value` is not one finite number.
     """
-    # The framework before the profile: asking for the profile can load torch.
-    framework = next((module for module in ("tensorflow", "torch") if module in sys.modules), "")
     variant, count = ("none", None) if data is None else (data.variant, len(data.y_test))
-    key, band = _band(name, f"{hardware.profile()}/{variant}", framework or "numpy")
+    key, band = _band(name, f"{hardware.profile()}/{variant}", hardware.framework() or "numpy")
     own = sum(_own_answers.values())
     figure = Figure(
         name=name,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from course import hardware
 from course.checking import compare
 from course.checking.compare import difference
 from course.checking.values import shown
@@ -120,6 +121,36 @@ def test_torch_tensors_are_compared_with_their_dtype():
     assert "shape (3, 2)" in difference(ones.T, ones)
     assert difference(torch.tensor(2.0), 2.0) is None
     assert difference(torch.nn.Parameter(ones), ones) is None
+
+
+@pytest.fixture
+def tf():
+    """TensorFlow, loaded as the lessons load it."""
+    pytest.importorskip("tensorflow")
+    with hardware.quiet_tensorflow():
+        import tensorflow
+    return tensorflow
+
+
+def test_tensorflow_s_tensors_are_compared_with_their_dtype(tf):
+    ones = tf.ones((2, 3))
+    for same in (tf.Variable(ones), tf.ones((2, 3)) + 1e-7):
+        assert difference(same, ones) is None and difference(ones, same) is None
+    import keras
+
+    assert difference(keras.Variable(np.ones((2, 3), "float32")), ones) is None
+    double = tf.cast(ones, tf.float64)
+    assert "dtype float64; it should have dtype float32" in difference(double, ones)
+    assert "dtype int32; it should have dtype float32" in difference(tf.ones((2, 3), "int32"), ones)
+    assert "a NumPy array; a TensorFlow tensor is asked for" in difference(np.ones((2, 3)), ones)
+    assert "a TensorFlow tensor; a NumPy array is asked for" in difference(ones, np.ones((2, 3)))
+    assert "shape (3, 2)" in difference(tf.transpose(ones), ones)
+    assert "it should be 1 (6 of 6 elements differ)" in difference(2 * ones, ones)
+    assert difference(tf.constant(2.0), 2.0) is None
+    half = tf.cast([1.0, 100.0], tf.bfloat16)
+    assert difference(half * 1.01, half) is None and difference(half * 1.2, half) is not None
+    assert shown(half) == "[  1. 100.]  (shape (2,), bfloat16)"
+    assert shown(tf.Variable(1.0)) == "1.  (shape (), float32)"
 
 
 def test_the_tolerance_of_bfloat16():

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from course import hardware
 from course.checking import memory
 from course.checking.engine import Case, Exercise, run_check
 from course.checking.guard import Observed, protected
@@ -66,6 +67,55 @@ def test_a_changed_setting_of_torch_is_put_back():
     assert torch.ones(1).device.type == "cpu"
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.fixture
+def tf():
+    """TensorFlow, loaded as the lessons load it and seeded."""
+    pytest.importorskip("tensorflow")
+    with hardware.quiet_tensorflow():
+        import tensorflow
+    tensorflow.keras.utils.set_random_seed(5)
+    return tensorflow
+
+
+def test_a_changed_setting_of_tensorflow_or_keras_is_put_back(tf):
+    config = tf.keras.config
+    for action, label in (
+        (lambda: config.set_floatx("float64"), "Keras's default dtype"),
+        (lambda: config.set_dtype_policy("mixed_bfloat16"), "Keras's dtype policy"),
+        (
+            lambda: tf.config.run_functions_eagerly(True),
+            "whether TensorFlow runs functions eagerly",
+        ),
+    ):
+        assert changes_of(action) == [label]
+    assert config.floatx() == "float32" and config.dtype_policy().name == "float32"
+    assert not tf.config.functions_run_eagerly()
+
+
+def test_what_was_drawn_from_tensorflow_can_be_drawn_again(tf):
+    def draws():
+        return [float(tf.random.uniform([])), float(tf.keras.random.uniform([]))]
+
+    for already_drawn in (0, 3):
+        tf.keras.utils.set_random_seed(5)
+        for _ in range(already_drawn):
+            draws()
+        labels = ["TensorFlow's random state", "Keras's random state"]
+        if not already_drawn:  # Keras makes its shared generator, with a seed from `random`
+            labels.insert(0, "the state of `random`")
+        assert changes_of(draws) == labels
+        seen = draws()
+        tf.keras.utils.set_random_seed(5)
+        for _ in range(already_drawn):
+            draws()
+        assert draws() == seen
+    tf.keras.utils.set_random_seed(5)
+    before = draws()
+    assert changes_of(lambda: tf.random.set_seed(9)) == ["TensorFlow's random state"]
+    tf.keras.utils.set_random_seed(5)
+    assert draws() == before
 
 
 def test_a_folder_that_is_gone_stops_nothing(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course import plots
+from course import hardware, plots
 
 
 @pytest.fixture
@@ -105,3 +105,23 @@ def test_live_curves_are_one_picture_that_grows(shown):
     assert [page["replaces"] for page in shown] == [False, True, True]
     assert shown[-1]["alt"] == "Run after 3 epochs: loss 0.3333, accuracy 0.5"
     assert curves.values == {"loss": [1, 0.5, 1 / 3], "accuracy": [0, 0.25, 0.5]}
+
+
+def test_live_curves_grow_while_keras_trains(shown):
+    pytest.importorskip("tensorflow")
+    with hardware.quiet_tensorflow():
+        import keras
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 2), "float32"), np.zeros((4, 1), "float32")
+    curves = plots.LiveCurves("training loss", "validation loss")
+    callback = curves.keras_callback("loss", "val_loss")
+    history = model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=[callback])
+    assert [page["replaces"] for page in shown] == [False, True]
+    assert curves.values["training loss"] == history.history["loss"]
+    assert curves.values["validation loss"] == history.history["val_loss"]
+    typo = curves.keras_callback("loss", "val_accuracy")
+    with pytest.raises(
+        KeyError, match=r"does not measure \['val_accuracy'\]; it measures \['loss'"
+    ):
+        model.fit(x, y, verbose=0, callbacks=[typo])

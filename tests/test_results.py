@@ -112,10 +112,9 @@ def test_the_band_is_that_of_profile_data_and_framework(monkeypatch, tmp_path):
         for data in (DIGITS, SimpleNamespace(variant="full", y_test=[0] * 10), None):
             for framework in ("torch", "tensorflow"):
                 monkeypatch.setenv("COURSE_PROFILE", profile)
-                if framework == "tensorflow":
-                    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
-                else:
-                    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+                for other in ("torch", "tensorflow"):
+                    monkeypatch.delitem(sys.modules, other, raising=False)
+                monkeypatch.setitem(sys.modules, framework, ModuleType(framework))
                 results.report("mlp.test_accuracy", 0.96, data)
                 found.append((recorded(tmp_path)["key"], recorded(tmp_path)["low"]))
     assert found[:4] == [

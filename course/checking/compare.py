@@ -115,8 +115,8 @@ def _dtype_problem(got: Any, expected: Any, values: np.ndarray, truth: np.ndarra
         "i",
         "u",
     }
-    # NumPy raises the precision on its own wherever types meet; torch refuses to mix them.
-    exact = framework(expected) == "torch" and truth.dtype.kind == "f"
+    # NumPy raises the precision on its own wherever types meet; the others refuse to mix them.
+    exact = framework(expected) in ("torch", "tensorflow") and truth.dtype.kind == "f"
     coarser = truth.dtype.kind == "f" and values.dtype.itemsize < truth.dtype.itemsize
     if same_kind and not coarser and (not exact or dtype_name(got) == dtype_name(expected)):
         return None

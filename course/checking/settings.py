@@ -61,7 +61,9 @@ def _settings() -> list[_Setting]:
     ]
     if threading.current_thread() is threading.main_thread():  # no other may set these
         settings.append(_Setting("the handlers of signals", _handlers, _set_handlers))
-    return settings + (_torch_settings() if "torch" in sys.modules else [])
+    for name, more in (("torch", _torch_settings), ("tensorflow", _tensorflow_settings)):
+        settings += more() if name in sys.modules else []
+    return settings
 
 
 def _torch_settings() -> list[_Setting]:
@@ -87,6 +89,60 @@ def _torch_settings() -> list[_Setting]:
         read, restore = torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all
         settings.append(_Setting("torch's random state on the GPU", read, restore, True))
     return settings
+
+
+def _tensorflow_settings() -> list[_Setting]:
+    import keras  # of TensorFlow, so it is loaded
+
+    eager = sys.modules["tensorflow"].config
+    return [
+        _Setting("TensorFlow's random state", _random_state, _set_random_state, True),
+        _Setting("Keras's random state", _keras_seed, _set_keras_seed, True),
+        _Setting("Keras's default dtype", keras.config.floatx, keras.config.set_floatx),
+        _Setting("Keras's dtype policy", keras.config.dtype_policy, keras.config.set_dtype_policy),
+        _Setting(
+            "whether TensorFlow runs functions eagerly",
+            eager.functions_run_eagerly,
+            eager.run_functions_eagerly,
+        ),
+    ]
+
+
+def _random_state() -> tuple[int | None, Any]:
+    """TensorFlow's global seed and how far the draws from it have come.
+
+    TensorFlow has no function that tells; without a seed every draw is a fresh one.
+    """
+    from tensorflow.python.eager import context
+
+    generator = getattr(context.context(), "_rng", None)
+    return context.global_seed(), generator and generator.getstate()
+
+
+def _set_random_state(before: tuple[int | None, Any]) -> None:
+    from tensorflow.python.eager import context
+
+    seed, state = before
+    context.set_global_seed(seed)
+    if state is not None:
+        context.context()._rng.setstate(state)
+
+
+def _keras_seed() -> list[int] | None:
+    """The state of Keras's shared seed generator, or None where nothing was drawn from it yet."""
+    from keras.src.backend.common import global_state
+
+    generator = global_state.get_global_attribute("global_seed_generator")
+    return None if generator is None else np.asarray(generator.state).tolist()
+
+
+def _set_keras_seed(before: list[int] | None) -> None:
+    from keras.src.backend.common import global_state
+
+    if before is None:
+        global_state.set_global_attribute("global_seed_generator", None)
+    else:
+        global_state.get_global_attribute("global_seed_generator").state.assign(before)
 
 
 def _folder() -> str | None:

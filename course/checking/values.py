@@ -34,7 +34,8 @@ def to_numpy(value: Any) -> np.ndarray:
     if framework(value) == "torch":
         value = value.detach().cpu()
         return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    return np.asarray(value)
+    array = np.asarray(value)
+    return array.astype(np.float32) if str(array.dtype) == "bfloat16" else array
 
 
 def kind(value: Any) -> str:
@@ -53,7 +54,8 @@ def type_name(value: Any) -> str:
 
 def dtype_name(value: Any) -> str:
     """ "float32", "int64"… for arrays and tensors of any framework."""
-    return str(getattr(value, "dtype", kind(value))).replace("torch.", "").strip("<>' ")
+    dtype = getattr(value, "dtype", kind(value))
+    return str(getattr(dtype, "name", dtype)).replace("torch.", "")
 
 
 def type_advice(got: Any, expected: Any) -> str:

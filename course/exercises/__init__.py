@@ -11,6 +11,7 @@ the rest of the notebook runs. With COURSE_STRICT=1, and under nbgrader, nothing
 missing or wrong answer raises ExerciseError.
 """
 
+import contextlib
 import difflib
 import functools
 import importlib
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from course import catalog as listed
-from course import progress, results
+from course import hardware, progress, results
 from course.checking.engine import Exercise, run_check
 from course.checking.verdict import CheckResult
 
@@ -111,7 +112,10 @@ def _module_names() -> list[str]:
 
 @functools.cache
 def _module(name: str) -> Any:
-    return importlib.import_module(f"course.exercises.{name}")
+    """The exercises of one lesson, with the framework that it needs and no other."""
+    twin = name.endswith("_tensorflow")
+    with hardware.quiet_tensorflow() if twin else contextlib.nullcontext():
+        return importlib.import_module(f"course.exercises.{name}")
 
 
 def _find(name: str) -> Exercise:
