@@ -14,10 +14,11 @@ import numpy as np
 
 from course import hardware
 from course.datasets import bundles, sources
+from course.datasets.bundles import Arrays
 from course.datasets.downloads import DataError
-from course.datasets.sources import MNIST, Arrays, Recipe
+from course.datasets.recipes import CIFAR10, FASHION_MNIST, MNIST, Recipe
 
-SETS: Mapping[str, Recipe] = {MNIST.name: MNIST}
+SETS: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (MNIST, FASHION_MNIST, CIFAR10)}
 SOURCES = {
     "bundle": "the offline bundle",
     "cache": "the cache of earlier downloads",
@@ -35,7 +36,8 @@ class Images:
         source: Where it was read from: "sample", "bundle", "cache" or "download".
         variant: What it holds, the key under which expected bands are kept: "sample", "full", or
             "validation", where a tenth of the training images stands in for the test images.
-        x_train, x_test: Images, uint8 [n, 28, 28], 0 (background) to 255.
+        x_train, x_test: Images, uint8: grey [n, 28, 28], 0 (background) to 255, or in colour
+            [n, 32, 32, 3], the last axis red, green and blue.
         y_train, y_test: Labels, uint8 [n], places in `classes`.
         classes: The name of each class.
     """
@@ -60,6 +62,24 @@ def mnist(quiet: bool = False) -> Images:
         quiet: Leave out the line that says what was loaded; faults are told all the same.
     """
     return load(MNIST, quiet)
+
+
+def fashion_mnist(quiet: bool = False) -> Images:
+    """Articles of clothing: grey images of 28 x 28 pixels in ten classes.
+
+    Sources and `quiet` as for `mnist`.
+    """
+    return load(FASHION_MNIST, quiet)
+
+
+def cifar10(quiet: bool = False) -> Images:
+    """Photographs of animals and vehicles: 32 x 32 pixels in colour in ten classes.
+
+    Sources and `quiet` as for `mnist`, but no sample of CIFAR-10 comes with the course.  In its
+    place stands the sample of Fashion-MNIST in the same form (two pixels of background added on
+    every side, grey repeated as red, green and blue), with its own `name` and `classes`.
+    """
+    return load(CIFAR10, quiet)
 
 
 def load(recipe: Recipe, quiet: bool = False) -> Images:
@@ -106,9 +126,10 @@ def _best_source(recipe: Recipe) -> tuple[str, Arrays | None, list[str]]:
 
 
 def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
+    held = recipe
     if source == "sample":
-        variant = "sample"
-    elif source != "bundle" or sources.is_official(recipe, arrays):
+        variant, held = "sample", recipe.stand_in or recipe
+    elif source != "bundle" or sources.bundle_is_official(recipe, arrays):
         variant = "full"
     else:
         variant = "validation"
@@ -121,18 +142,25 @@ def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
             "y_test": arrays["y_train"][cut:],
         }
     parts = {key: arrays[key] for key in bundles.ARRAYS}
-    return Images(recipe.name, source, variant, **parts, classes=recipe.classes)
+    return Images(held.name, source, variant, **parts, classes=held.classes)
 
 
 def _summary(recipe: Recipe, images: Images, smoke: bool) -> str:
+    title, rest = recipe.title, f"all {sum(recipe.examples):,}"
+    if images.name != recipe.name:
+        rest = f"{title} itself"
+        title = (
+            f"{recipe.stand_in.title} stands in for {title}, padded to 32 x 32 pixels, its grey in"
+            " all three colours"
+        )
     line = (
-        f"{recipe.title}: {len(images.y_train):,} training and {len(images.y_test):,} test images"
+        f"{title}: {len(images.y_train):,} training and {len(images.y_test):,} test images"
         f" from {SOURCES[images.source]}"
     )
     if images.variant == "validation":
         return f"{line} (validation: part of the training images stands in for the test images)"
     if images.source == "sample" and not smoke:
-        return f"{line}; all {sum(recipe.examples):,}: course data fetch {recipe.name}"
+        return f"{line}; {rest}: course data fetch {recipe.name}"
     return line
 
 
@@ -197,11 +225,10 @@ def verify(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     recipes = _chosen(names, sets)
     sound = True
     for recipe in recipes:
-        for place, read in (
-            ("sample", sources.from_sample),
-            ("cache", sources.from_cache),
-            ("bundle", sources.from_bundle),
-        ):
+        places = {"cache": sources.from_cache, "bundle": sources.from_bundle}
+        if recipe.sample is not None:
+            places = {"sample": sources.from_sample} | places
+        for place, read in places.items():
             try:
                 found = read(recipe) is not None
                 print(f"{recipe.title}, {place}: {'as it should be' if found else 'none here'}")
@@ -250,12 +277,14 @@ def _facts(recipe: Recipe, arrays: Arrays) -> dict[str, object]:
         "classes": list(recipe.classes),
         "licence": recipe.licence,
         "source": recipe.alternatives[0][0].addresses[0],
+        "source_sha256": [file.sha256 for file in recipe.alternatives[0]],
     }
 
 
 def _places(recipe: Recipe) -> list[str]:
     """Where this machine seems to have the data set, without hashing anything."""
-    places = ["sample"]
+    stand_in = recipe.stand_in
+    places = ["sample" if stand_in is None else f"sample of {stand_in.name} in its place"]
     for files in recipe.alternatives:
         if all(os.path.isfile(recipe.cache / file.name) for file in files):
             places.append("cache")

@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import sys
+import tarfile
 import threading
 import time
 from contextlib import suppress
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 from course import data
-from course.datasets import bundles, downloads, sources
+from course.datasets import bundles, downloads, recipes, sources
 from course.datasets.downloads import RemoteFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,7 +119,7 @@ def small(server, digits):
         return RemoteFile(name, len(content), digest, (f"{server.address}/{name}",))
 
     return replace(
-        sources.MNIST,
+        recipes.MNIST,
         examples=(45, 10),
         official={
             key: hashlib.sha256(gzip.decompress(as_idx(digits[key]))).hexdigest() for key in digits
@@ -151,60 +152,117 @@ def assert_sample_instead(images, printed, *words):
     assert "Traceback" not in printed.out + printed.err
 
 
-# The embedded sample
+# The embedded samples
 
 
-def test_the_sample_has_not_changed():
-    images = data.mnist(quiet=True)
-    assert (images.source, images.variant, images.classes) == (
-        "sample",
-        "sample",
-        tuple("0123456789"),
-    )
+SAMPLES = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "mnist",
+            {
+                "x_train": "8de0949fcfdcd13a",
+                "y_train": "d75e294783692a83",
+                "x_test": "c72ae8c9cfdd8a82",
+                "y_test": "5d8e950711737d8a",
+            },
+        ),
+        (
+            "fashion_mnist",
+            {
+                "x_train": "71e95bfa53e4bb11",
+                "y_train": "ac5e21fc59a9adae",
+                "x_test": "ecb64898ce0298ce",
+                "y_test": "c5b5bed9805a0180",
+            },
+        ),
+    ],
+)
+def test_a_sample_has_not_changed(name, expected):
+    images = SAMPLES[name](quiet=True)
+    assert (images.name, images.source, images.variant) == (name, "sample", "sample")
+    assert images.classes == data.SETS[name].classes
     digests = {
         key: hashlib.sha256(getattr(images, key).tobytes()).hexdigest()[:16]
         for key in bundles.ARRAYS
     }
-    assert digests == {
-        "x_train": "8de0949fcfdcd13a",
-        "y_train": "d75e294783692a83",
-        "x_test": "c72ae8c9cfdd8a82",
-        "y_test": "5d8e950711737d8a",
-    }
+    assert digests == expected
 
 
-def test_the_sample_is_split_evenly_and_no_image_is_on_both_sides():
+def test_the_sample_of_digits_is_split_evenly():
     images = data.mnist(quiet=True)
     assert images.x_train.shape == (8000, 28, 28) and images.x_test.shape == (2000, 28, 28)
     counts = [np.bincount(y, minlength=10) for y in (images.y_train, images.y_test)]
     assert np.abs(counts[1] - sum(counts) / 5).max() < 1
+
+
+def test_the_sample_of_clothing_has_as_many_of_each_class():
+    images = data.fashion_mnist(quiet=True)
+    assert images.x_train.shape == (10_000, 28, 28) and images.x_test.shape == (2000, 28, 28)
+    assert np.bincount(images.y_train).tolist() == [1000] * 10
+    assert np.bincount(images.y_test).tolist() == [200] * 10
+
+
+@pytest.mark.parametrize("load", SAMPLES.values(), ids=SAMPLES)
+def test_no_image_of_a_sample_occurs_twice(load):
+    images = load(quiet=True)
     every = [image.tobytes() for x in (images.x_train, images.x_test) for image in x]
-    assert len(set(every)) == 10_000
+    assert len(set(every)) == len(every) >= 10_000
 
 
-def test_the_card_gives_the_counts_of_the_sample():
-    images = data.mnist(quiet=True)
-    card = (sources.MNIST.sample.parent / "mnist.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_card_gives_the_counts_of_the_sample(name):
+    images = SAMPLES[name](quiet=True)
+    folder = recipes.SAMPLES
+    card = (folder / f"{name}.md").read_text(encoding="utf-8")
     for split, y in (("train", images.y_train), ("test", images.y_test)):
         row = " | ".join(map(str, [split, *np.bincount(y), len(y)]))
         assert f"| {row} |" in card
-    assert "MIT License" in (sources.MNIST.sample.parent / "mnist-LICENSE.txt").read_text("utf-8")
+    assert f"\n\n{len(images.x_train) + len(images.x_test):,} " in card
+    licence = (folder / f"{name}-LICENSE.txt").read_text(encoding="utf-8")
+    assert "Permission is hereby granted, free of charge" in " ".join(licence.split())
 
 
-def test_the_sample_loads_quickly():
+@pytest.mark.parametrize("load", SAMPLES.values(), ids=SAMPLES)
+def test_a_sample_loads_quickly(load):
     def seconds():
         start = time.perf_counter()
-        data.mnist(quiet=True)
+        load(quiet=True)
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < 0.3
 
 
+def test_where_cifar10_is_not_at_hand_clothing_stands_in_and_says_so(monkeypatch, capsys):
+    images, clothing = data.cifar10(), data.fashion_mnist(quiet=True)
+    line = capsys.readouterr().out
+    assert line.startswith("Fashion-MNIST stands in for CIFAR-10, padded to 32 x 32 pixels")
+    assert line.endswith("CIFAR-10 itself: course data fetch cifar10\n") and line.count("\n") == 1
+    assert (images.name, images.source, images.variant) == ("fashion_mnist", "sample", "sample")
+    assert images.classes == clothing.classes
+    for own, grey in ((images.x_train, clothing.x_train), (images.x_test, clothing.x_test)):
+        assert own.shape == (len(grey), 32, 32, 3) and own.dtype == np.uint8
+        assert own.flags.writeable and own.flags.c_contiguous
+        for colour in range(3):
+            np.testing.assert_array_equal(own[:, 2:-2, 2:-2, colour], grey)
+        assert int(own.sum()) == 3 * int(grey.sum()), "the margin is not black"
+    np.testing.assert_array_equal(images.y_train, clothing.y_train)
+    monkeypatch.setenv("COURSE_PROFILE", "smoke")
+    assert data.cifar10().classes == clothing.classes
+    line = capsys.readouterr().out
+    assert "stands in for CIFAR-10" in line and "course data fetch" not in line
+
+
 def test_a_damaged_sample_is_refused(tmp_path):
-    broken = tmp_path / "mnist.npz"
-    broken.write_bytes(sources.MNIST.sample.read_bytes()[:-1])
-    with pytest.raises(data.DataError, match="install the course again"):
-        data.load(replace(sources.MNIST, sample=broken))
+    broken = tmp_path / "clothing.npz"
+    broken.write_bytes(recipes.FASHION_MNIST.sample.read_bytes()[:-1])
+    damaged = replace(recipes.FASHION_MNIST, sample=broken)
+    for recipe in (damaged, replace(recipes.CIFAR10, stand_in=damaged)):
+        with pytest.raises(data.DataError, match="install the course again"):
+            data.load(recipe)
 
 
 # The order of the sources
@@ -273,14 +331,14 @@ def test_idx_files_give_the_same_arrays_as_the_npz(small, digits, server):
 def test_the_mirror_is_asked_first_and_official_addresses_after_it(monkeypatch, small, server):
     mirror = f"{server.address}/mirror/"
     monkeypatch.setenv("COURSE_MIRROR", mirror)
-    server.answers["/mirror/mnist.npz"] = server.answers["/mnist.npz"]
+    server.answers["/mirror/mnist/mnist.npz"] = server.answers["/mnist.npz"]
     assert data.fetch([], sets(small)) == 0
-    assert server.asked == ["/mirror/mnist.npz"]
+    assert server.asked == ["/mirror/mnist/mnist.npz"]
     shutil.rmtree(small.cache)
-    server.answers["/mirror/mnist.npz"] = [b"something else"]
+    server.answers["/mirror/mnist/mnist.npz"] = [b"something else"]
     server.asked.clear()
     assert data.fetch([], sets(small)) == 0
-    assert server.asked == ["/mirror/mnist.npz", "/mnist.npz"]
+    assert server.asked == ["/mirror/mnist/mnist.npz", "/mnist.npz"]
 
 
 def test_a_server_that_recovers_gets_a_second_chance(small, server):
@@ -368,10 +426,12 @@ def test_a_server_that_sends_far_too_much_is_cut_off(small, server, capsys):
     assert not hasattr(server.server, "sent_all"), "20 MB were taken for a file of 40 kB"
 
 
-def test_right_files_with_other_arrays_than_the_pinned_ones_are_refused(small, capsys):
+def test_right_files_with_other_arrays_than_the_pinned_ones_are_refused(monkeypatch, small, capsys):
     other = replace(small, official=small.official | {"y_test": "0" * 64})
     assert data.fetch([], sets(other)) == 1
     assert "does not hold the official images" in capsys.readouterr().out
+    assert list(other.cache.iterdir()) == []
+    monkeypatch.setenv("COURSE_PROFILE", "gpu")
     assert_sample_instead(data.load(other), capsys.readouterr(), "the official images")
 
 
@@ -410,7 +470,7 @@ def test_a_mirror_that_is_no_address_is_named(monkeypatch, small, server, capsys
     monkeypatch.setenv("COURSE_MIRROR", "our-server")
     server.answers = {}
     assert data.fetch([], sets(small)) == 1
-    assert "our-server/mnist.npz: the request was impossible" in capsys.readouterr().out
+    assert "our-server/mnist/mnist.npz: the request was impossible" in capsys.readouterr().out
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_the_sample_used(
@@ -652,7 +712,10 @@ def test_a_spoilt_bundle_is_refused_in_a_sentence(small, own_bundle, digits, cap
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path, capsys):
     for command in (data.fetch, data.verify, lambda names: data.bundle(tmp_path, names)):
         assert command(["mnits"]) == 1
-        assert capsys.readouterr().out == "There is no data set 'mnits'; choose from: mnist.\n"
+        assert (
+            capsys.readouterr().out
+            == "There is no data set 'mnits'; choose from: mnist, fashion_mnist, cifar10.\n"
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -748,17 +811,40 @@ def test_the_sample_is_the_first_10000_of_the_official_training_split(official_t
 
 def test_the_official_training_split_is_the_one_that_is_pinned(official_training):
     for key, array in zip(("x_train", "y_train"), official_training, strict=True):
-        assert sources.fingerprint(array) == sources.MNIST.official[key]
+        assert sources.fingerprint(array) == recipes.MNIST.official[key]
 
 
-def test_a_bundle_of_the_training_split_alone_is_validation(
-    official_training, monkeypatch, tmp_path, capsys
-):
+@pytest.fixture
+def unpack(monkeypatch, tmp_path):
+    """The program beside the full sets that makes an offline bundle of them."""
+    if not (FULL_SETS / "unpack.py").is_file():
+        pytest.skip("the full data sets are not beside this checkout")
     spec = importlib.util.spec_from_file_location("unpack", FULL_SETS / "unpack.py")
-    unpack = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(unpack)
-    unpack.main(tmp_path, {"mnist"})
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    return module
+
+
+def test_a_bundle_of_the_training_split_alone_is_validation(unpack, tmp_path, capsys):
+    unpack.main(tmp_path, {"mnist"})
     images = data.mnist()
     assert (images.variant, len(images.y_train), len(images.y_test)) == ("validation", 54_000, 6000)
     assert "validation" in capsys.readouterr().out
+
+
+def test_a_bundle_of_photographs_is_loaded_as_validation(unpack, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("PIL")
+    # One in fifty of the 50,000, of each class, to save time.
+    thinned = tmp_path / "cifar10_train.tar.xz"
+    with tarfile.open(FULL_SETS / thinned.name) as full, tarfile.open(thinned, "w:xz") as few:
+        for number, member in enumerate(full):
+            if number % 50 == 0:
+                few.addfile(member, full.extractfile(member))
+    monkeypatch.setattr(unpack, "HERE", tmp_path)
+    unpack.main(tmp_path, {"cifar10"})
+    images = data.cifar10()
+    assert (images.name, images.source, images.variant) == ("cifar10", "bundle", "validation")
+    assert images.x_train.shape == (900, 32, 32, 3) and images.x_train.dtype == np.uint8
+    assert images.classes[3] == "cat" and np.bincount(images.y_test).min() > 0
+    assert "900 training and 100 test images" in capsys.readouterr().out

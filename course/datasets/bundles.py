@@ -17,6 +17,7 @@ import numpy as np
 
 from course.datasets.downloads import DataError, sha256_of
 
+Arrays = dict[str, np.ndarray]
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -31,7 +32,7 @@ UNREADABLE = (
 )
 
 
-def read(folder: Path, name: str) -> dict[str, np.ndarray] | None:
+def read(folder: Path, name: str) -> Arrays | None:
     """The arrays of a data set in a bundle, or None where the bundle does not hold it.
 
     Raises:
@@ -89,7 +90,7 @@ def _file_of(folder: Path, name: str, entry: Any) -> Path:
     return path
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path) -> Arrays:
     """All arrays of an .npz file; nothing is unpickled.
 
     Raises:
@@ -102,7 +103,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path.name} is not a readable .npz file of plain arrays") from error
 
 
-def write(folder: Path, name: str, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Path:
+def write(folder: Path, name: str, arrays: Arrays, facts: dict[str, Any]) -> Path:
     """Add a data set to a bundle, making the bundle where there is none; return the file's path.
 
     What is in the folder is never replaced: a file of that name must already have this content.

@@ -25,7 +25,7 @@ class RemoteFile:
     """A file that the network offers at several addresses, and how to know it.
 
     Attributes:
-        name: File name, here and on an institution's mirror.
+        name: File name, in the cache and on an institution's mirror.
         size: Length in bytes.
         sha256: SHA-256 of the content, hexadecimal.
         addresses: Official addresses, tried in this order after the mirror's.
@@ -88,8 +88,9 @@ def _fetch(file: RemoteFile, folder: Path, faults: dict[str, _Fault]) -> bool:
 
     pooch.get_logger().setLevel("WARNING")
     mirror = os.environ.get("COURSE_MIRROR", "").rstrip("/")
-    addresses = ([f"{mirror}/{file.name}"] if mirror else []) + list(file.addresses)
-    for address in addresses:
+    # A mirror is a copy of the whole cache, in which each data set has a folder of its own.
+    own = [f"{mirror}/{folder.name}/{file.name}"] if mirror else []
+    for address in (*own, *file.addresses):
         host = urlsplit(address).netloc or address
         if isinstance(faults.get(host), _Silent):
             continue

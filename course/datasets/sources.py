@@ -1,66 +1,25 @@
-"""Where each data set comes from, and how every copy of it is known to be genuine."""
+"""Reading a data set from each of its sources; every copy is checked before it is used."""
 
 import gzip
 import hashlib
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from course.datasets import bundles
-from course.datasets.bundles import ARRAYS
+from course.datasets import bundles, cifar
+from course.datasets.bundles import ARRAYS, UNREADABLE, Arrays
 from course.datasets.downloads import DataError, RemoteFile, fetch_any, is_complete, sha256_of
-
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A data set of grey images: what it holds and where it can be had.
-
-    Attributes:
-        name: Name in commands, bundles and results.
-        title: Name for people.
-        classes: The name of each class.
-        image_shape: Height and width in pixels.
-        examples: Number of images of the official training and test split.
-        licence: The licence as stated; the card beside the sample says more.
-        sample: The embedded sample, an .npz file, and the SHA-256 of its content.
-        official: `fingerprint` of each array of the official splits.
-        alternatives: Sets of files that each hold the whole: one .npz, or four .gz in IDX form
-            in the order of `ARRAYS`.
-    """
-
-    name: str
-    title: str
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int]
-    examples: tuple[int, int]
-    licence: str
-    sample: Path
-    sample_sha256: str
-    official: dict[str, str]
-    alternatives: tuple[tuple[RemoteFile, ...], ...]
-
-    @property
-    def megabytes(self) -> float:
-        """Length of the download that is tried first, in MB (10⁶ bytes)."""
-        return sum(file.size for file in self.alternatives[0]) / 1e6
-
-    @property
-    def cache(self) -> Path:
-        """Folder of downloaded files: in `COURSE_CACHE`, or the system's place for caches."""
-        import platformdirs
-
-        root = os.environ.get("COURSE_CACHE")
-        return Path(root or platformdirs.user_cache_dir("foundation-models-hands-on")) / self.name
+from course.datasets.recipes import Recipe
 
 
 def from_sample(recipe: Recipe) -> Arrays:
-    """The embedded sample, the one source that is always there."""
+    """The embedded sample, or the one that stands in: the source that is always there."""
+    if recipe.stand_in is not None:
+        arrays = from_sample(recipe.stand_in)
+        return arrays | {key: _in_colour(arrays[key], recipe) for key in ("x_train", "x_test")}
     if not recipe.sample.is_file() or sha256_of(recipe.sample) != recipe.sample_sha256:
         raise DataError(f"{recipe.sample} is missing or damaged; install the course again")
     return bundles.read_npz(recipe.sample)
@@ -88,12 +47,29 @@ def from_cache(recipe: Recipe) -> Arrays | None:
 
 def from_download(recipe: Recipe) -> Arrays:
     """The official files, downloaded into the cache and verified."""
-    return _decoded(recipe, fetch_any(recipe.alternatives, recipe.cache))
+    files = fetch_any(recipe.alternatives, recipe.cache)
+    try:
+        return _decoded(recipe, files)
+    except DataError:
+        for file in files:
+            (recipe.cache / file.name).unlink(missing_ok=True)
+        raise
 
 
 def is_official(recipe: Recipe, arrays: Arrays) -> bool:
     """Whether these are the official training and test splits, in the official order."""
     return all(key in arrays and fingerprint(arrays[key]) == recipe.official[key] for key in ARRAYS)
+
+
+def bundle_is_official(recipe: Recipe, arrays: Arrays) -> bool:
+    """Whether these arrays of the bundle in `COURSE_DATA` are the official splits.
+
+    Where the fingerprints of those are not known, the bundle's word for its origin counts.
+    """
+    if recipe.official is not None:
+        return is_official(recipe, arrays)
+    entry = bundles.read_manifest(Path(os.environ["COURSE_DATA"]))[recipe.name]
+    return entry.get("source_sha256") == [file.sha256 for file in recipe.alternatives[0]]
 
 
 def fingerprint(array: np.ndarray) -> str:
@@ -103,31 +79,48 @@ def fingerprint(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def _in_colour(images: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Grey images [n, h, w] → the recipe's [n, H, W, 3]: black around them, grey thrice."""
+    height, width, channels = recipe.image_shape
+    around = [
+        (total - own) // 2 for total, own in zip((height, width), images.shape[1:], strict=True)
+    ]
+    padded = np.pad(images, [(0, 0), *((margin, margin) for margin in around)])
+    return np.repeat(padded[..., np.newaxis], channels, axis=-1)
+
+
 def _decoded(recipe: Recipe, files: Sequence[RemoteFile]) -> Arrays:
     """The official arrays in files of the cache, whose own hashes are known to be right."""
     paths = [recipe.cache / file.name for file in files]
-    if len(paths) == 1:
-        arrays = bundles.read_npz(paths[0])
-    else:
+    if len(paths) == len(ARRAYS):
         arrays = {key: _read_idx(path) for key, path in zip(ARRAYS, paths, strict=True)}
+    elif paths[0].name.endswith(".tar.gz"):
+        arrays = cifar.read_archive(paths[0], recipe.examples, len(recipe.classes))
+    else:
+        arrays = bundles.read_npz(paths[0])
     arrays = _checked(recipe, arrays)
-    if not is_official(recipe, arrays):
+    if recipe.official is not None and not is_official(recipe, arrays):
         raise DataError(f"{paths[0]} does not hold the official images; update the course")
     return arrays
 
 
 def _read_idx(path: Path) -> np.ndarray:
     """A gzipped IDX file of bytes: 0, 0, type 8, number of axes, lengths, then the content."""
-    content = gzip.decompress(path.read_bytes())
-    if content[:3] != b"\0\0\x08":
-        raise DataError(f"{path.name} is not an IDX file of bytes")
-    num_axes = content[3]
-    shape = struct.unpack_from(f">{num_axes}I", content, 4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape).copy()
+    try:
+        content = gzip.decompress(path.read_bytes())
+        if content[:3] != b"\0\0\x08":
+            raise ValueError("The first bytes of an IDX file of bytes are missing.")
+        num_axes = content[3]
+        shape = struct.unpack_from(f">{num_axes}I", content, 4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * num_axes).reshape(shape).copy()
+    except (*UNREADABLE, IndexError, struct.error) as error:
+        raise DataError(f"{path.name} is not a readable IDX file of bytes") from error
 
 
 def _checked(recipe: Recipe, arrays: Arrays) -> Arrays:
     """The arrays of both splits, or of training alone, once they are what lessons rely on."""
+    if "classes" in arrays and tuple(map(str, arrays["classes"])) != recipe.classes:
+        raise DataError(f"its classes are not those of {recipe.title}; make it again")
     splits = ("train", "test") if arrays.get("x_test") is not None else ("train",)
     for split in splits:
         x, y = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
@@ -142,58 +135,3 @@ def _checked(recipe: Recipe, arrays: Arrays) -> Arrays:
                 f"its y_{split} is empty or has labels beyond {len(recipe.classes) - 1}"
             )
     return {f"{axis}_{split}": arrays[f"{axis}_{split}"] for split in splits for axis in "xy"}
-
-
-def _mnist_idx_file(name: str, size: int, sha256: str) -> RemoteFile:
-    hosts = ("ossci-datasets.s3.amazonaws.com/mnist", "storage.googleapis.com/cvdf-datasets/mnist")
-    return RemoteFile(name, size, sha256, tuple(f"https://{host}/{name}" for host in hosts))
-
-
-MNIST = Recipe(
-    name="mnist",
-    title="MNIST",
-    classes=tuple("0123456789"),
-    image_shape=(28, 28),
-    examples=(60_000, 10_000),
-    licence="CC BY-SA 3.0 as Keras states it; the sample's package: MIT",
-    sample=Path(__file__).parents[1] / "samples" / "mnist.npz",
-    sample_sha256="6c778e5fe8c6b99db57866fae263a3ca8e53d2154f05a8abd12706f377144af7",
-    official={
-        "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    },
-    alternatives=(
-        (
-            RemoteFile(
-                "mnist.npz",
-                11_490_434,
-                "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-                ("https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",),
-            ),
-        ),
-        (
-            _mnist_idx_file(
-                "train-images-idx3-ubyte.gz",
-                9_912_422,
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            ),
-            _mnist_idx_file(
-                "train-labels-idx1-ubyte.gz",
-                28_881,
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            ),
-            _mnist_idx_file(
-                "t10k-images-idx3-ubyte.gz",
-                1_648_877,
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            ),
-            _mnist_idx_file(
-                "t10k-labels-idx1-ubyte.gz",
-                4_542,
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
-        ),
-    ),
-)
