@@ -8,9 +8,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-
-class NotBuilt(Exception):
-    """The list is missing or spoilt; the text says what to do."""
+from course.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def lessons() -> tuple[Lesson, ...]:
     """Every lesson of the course in its order.
 
     Raises:
-        NotBuilt: the file is not there or cannot be read.
+        Problem: the file is not there or cannot be read.
     """
     file = resources.files("course.exercises") / "catalog.json"
     try:
@@ -56,7 +54,7 @@ def lessons() -> tuple[Lesson, ...]:
             for lesson in json.loads(file.read_text("utf-8"))
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NotBuilt(
+        raise Problem(
             f"The list of lessons, {file}, is missing or spoilt: in a clone run `course build`; "
             "elsewhere install the course again."
         ) from error

@@ -24,14 +24,13 @@ makes the environment .venv, once."""
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit status: 0 is good, 1 a failure, 2 a mistake in the command."""
-    from course.catalog import NotBuilt
-    from course.installation import Problem
+    from course.problem import Problem
 
     sys.stdout.reconfigure(errors="replace")  # a console that cannot print 课程 shows ?? instead
     arguments = parser().parse_args(argv)
     try:
         return arguments.action(arguments)
-    except (Problem, NotBuilt) as problem:
+    except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -170,15 +169,47 @@ def work_on_data(arguments: argparse.Namespace) -> int:
 
 
 def add_progress(commands) -> None:
-    def action(arguments: argparse.Namespace) -> int:
-        from course import progress
-
-        return progress.show()
-
     command = add_command(
-        commands, "progress", "show which exercises you have solved", "course progress"
+        commands,
+        "progress",
+        "show which exercises you have solved, or take the record to another machine",
+        "course progress --html      a map of the course, in the browser",
     )
-    command.set_defaults(action=action)
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--html",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="write a map of the course as a page and open it; default: beside the record",
+    )
+    choice.add_argument(
+        "--export", metavar="FILE", type=Path, help="write every attempt to a small file"
+    )
+    choice.add_argument(
+        "--import",
+        metavar="FILE",
+        type=Path,
+        dest="import_",
+        help="add such a file to the record here; nothing is lost, twice changes nothing",
+    )
+    command.set_defaults(action=work_on_progress)
+
+
+def work_on_progress(arguments: argparse.Namespace) -> int:
+    from course import progress
+
+    if arguments.html is not None:
+        from course import progress_page
+
+        return progress_page.write(Path(arguments.html) if arguments.html else None)
+    if arguments.export is not None:
+        progress.export(arguments.export)
+    elif arguments.import_ is not None:
+        progress.import_(arguments.import_)
+    else:
+        return progress.show()
+    return 0
 
 
 def add_build(commands) -> None:

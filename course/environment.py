@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from course.installation import Problem, UnknownProblem, install
+from course.installation import UnknownProblem, install
 from course.locking import only_one
+from course.problem import Problem
 
 DISTRIBUTION = "foundation-models-hands-on"
 NEEDED_GB = 5.0  # .venv, and the largest package once more while pip unpacks it

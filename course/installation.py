@@ -15,6 +15,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 
+from course.problem import Problem
+
 EXTRAS = "torch,tensorflow,notebook,dev"
 LOG = "course-setup.log"
 SECONDS_BETWEEN_PLAIN_LINES = 15
@@ -41,10 +43,6 @@ KNOWN_FAILURES = (
         "yours",
     ),
 )
-
-
-class Problem(Exception):
-    """Something that the person can mend; its text says what is wrong and what to do next."""
 
 
 class UnknownProblem(Problem):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from course.environment import checkout
-from course.installation import Problem
+from course.problem import Problem
 from course.workspace import fill
 
 FIRST = "00_start_here.ipynb"

@@ -1,4 +1,4 @@
-"""Lets one process at a time work on `.venv`. Needs only the standard library."""
+"""Lets one process at a time work on something. Needs only the standard library."""
 
 import hashlib
 import os

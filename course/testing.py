@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 
-from course.environment import Problem, checkout
+from course.environment import checkout
+from course.problem import Problem
 
 
 def test(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from course.installation import Problem
+from course.problem import Problem
 
 RECORD = ".course.json"
 

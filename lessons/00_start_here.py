@@ -583,7 +583,10 @@ assert agreement > 0.999
 # - **Your answers** are in this notebook. Save with **Ctrl + S** (Cmd + S on a Mac). On Colab and
 #   Binder, download the notebook (*File → Download*) before you close it.
 # - **Your progress**: run `!course progress` in a new cell, or `python -m course progress` in a
-#   terminal, in the folder of the course.
+#   terminal, in the folder of the course; with `--html` it is a map of the course. To take it
+#   along, run `from course import progress` and `progress.export()`, which writes the file
+#   `course-progress.json`. Beside a notebook elsewhere, `progress.import_()` adds it to what is
+#   there; nothing is lost.
 # - **Something is odd?** *Kernel → Restart Kernel and Run All Cells* starts afresh and keeps your
 #   answers.
 # - **A fresh copy** of a lesson: rename yours in `my_course/`, then run `make lab` again.

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from course import __version__, cli, environment, testing
-from course.installation import Problem
+from course.problem import Problem
 
 HEAVY = ("numpy", "torch", "rich", "requests", "nbformat", "nbclient", "jupyter_server", "psutil")
 

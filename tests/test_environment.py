@@ -12,7 +12,8 @@ import pytest
 import course
 from course import __main__ as entry
 from course import environment, installation
-from course.environment import Problem, Stamp
+from course.environment import Stamp
+from course.problem import Problem
 
 ENTRY_FILES = (
     "__init__.py",
@@ -20,6 +21,7 @@ ENTRY_FILES = (
     "environment.py",
     "installation.py",
     "locking.py",
+    "problem.py",
 )
 BASE = Path(sys._base_executable)
 

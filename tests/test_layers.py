@@ -12,15 +12,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "course"
 # From the bottom to the top; DESIGN.md, "The helper package". A folder is one part.
 LAYERS = (
-    {"__init__", "catalog", "hardware"},
+    {"__init__", "catalog", "hardware", "locking", "problem"},
     {"data", "datasets"},
     {"models", "plots", "progress", "results"},
     {"checking"},
     {"exercises"},
     # What lessons use ends here; what makes, runs and publishes them comes above.
-    {"environment", "execution", "installation", "locking", "workspace"},
+    {"environment", "execution", "installation", "webpage", "workspace"},
     {"publishing", "running"},
-    {"lab", "notebooks", "run", "testing"},
+    {"lab", "notebooks", "progress_page", "run", "testing"},
     {"__main__", "cli"},
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

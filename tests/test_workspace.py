@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from course.installation import Problem
+from course.problem import Problem
 from course.workspace import RECORD, fill
 
 NAME = "01_mlp.ipynb"

@@ -88,7 +88,7 @@ def catalog() -> list[Entry]:
     """Every exercise of the course in the order of the lessons; loads none of their modules.
 
     Raises:
-        catalog.NotBuilt: `course build` has not written the list.
+        Problem: `course build` has not written the list.
     """
     return [
         Entry(entry.name, lesson.name, entry.title, entry.minutes, entry.difficulty)

@@ -7,9 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
-from course import hardware
+from course import hardware, webpage
 from course.results import ABOVE, BELOW, IN_BAND, LOOKS, NO_BAND, Figure, four_digits, title
 from course.running.lesson_run import LessonRun
 from course.running.run_display import band_words, duration, headline, memory_words, went_well
@@ -98,17 +96,16 @@ def gauge(figure: Figure) -> Gauge | None:
 
 
 def _html(folder: Path, runs: list[LessonRun], chosen: int, facts: dict) -> str:
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template.filters |= {
-        "title_of": title,
-        "digits": four_digits,
-        "gauge": gauge,
-        "band": band_words,
-        "memory": memory_words,
-        "seconds": duration,
-    }
-    source = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
-    return template.from_string(source).render(
+    return webpage.render(
+        Path(__file__).with_name("report.html.j2"),
+        {
+            "title_of": title,
+            "digits": four_digits,
+            "gauge": gauge,
+            "band": band_words,
+            "memory": memory_words,
+            "seconds": duration,
+        },
         headline=headline(runs, chosen),
         good=went_well(runs, chosen),
         when=time.strftime("%Y-%m-%d %H:%M"),
