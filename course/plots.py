@@ -6,6 +6,7 @@ Every picture leaves through `show`, which needs a description for people who ca
 import base64
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -167,3 +168,18 @@ class LiveCurves:
             self.add(*(measured[name] for name in logs))
 
         return keras.callbacks.LambdaCallback(on_epoch_end=add)
+
+
+class StatusLine:
+    """A line of text on the page that is replaced each time; the last one stays."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, sentence: str) -> None:
+        """Put `sentence` in the place of the one before."""
+        bundle = {"text/plain": sentence, "text/html": f"<small>{escape(sentence)}</small>"}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)

@@ -47,11 +47,16 @@ class Recipe:
 
     @property
     def cache(self) -> Path:
-        """Folder of downloaded files: in `COURSE_CACHE`, or the system's place for caches."""
-        import platformdirs
+        """Folder of downloaded files."""
+        return cache_folder() / self.name
 
-        root = os.environ.get("COURSE_CACHE")
-        return Path(root or platformdirs.user_cache_dir("foundation-models-hands-on")) / self.name
+
+def cache_folder() -> Path:
+    """`COURSE_CACHE`, or the system's place for what can be had again."""
+    import platformdirs
+
+    root = os.environ.get("COURSE_CACHE")
+    return Path(root or platformdirs.user_cache_dir("foundation-models-hands-on"))
 
 
 def _mnist_idx_file(name: str, size: int, sha256: str) -> RemoteFile:
