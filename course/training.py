@@ -84,14 +84,23 @@ def fit(
 
     Raises:
         ValueError: the training set is empty, or the loss is not a finite number.
+        MemoryError: not even a batch of one fits.
         KeyboardInterrupt: the person interrupted the kernel.
     """
     if not len(train_set[0]):
         raise ValueError("The training set is empty; look at how it was split off.")
     before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
-    tried = []
+    tried: list[int] = []
 
-    @find_executable_batch_size(starting_batch_size=batch_size)
+    def half() -> int:
+        if tried[-1] == 1:
+            raise MemoryError(
+                "Not even one example fits into this GPU's memory: close other notebooks that use "
+                "it, or take a smaller model."
+            )
+        return tried[-1] // 2
+
+    @find_executable_batch_size(starting_batch_size=batch_size, reduce_batch_size_fn=half)
     def run_with(batch_size: int) -> History:
         if tried:
             print(f"{tried[-1]} at a time do not fit into this GPU's memory: trying {batch_size}.")
@@ -199,7 +208,8 @@ class _Run:
             return
         self.history = History(**history)
         if self.curves is not None:
-            for values in zip(self.history.train_loss, self.history.val_accuracy, strict=False):
+            drawn = [self.history.train_loss, self.history.val_accuracy][: len(self.curves.names)]
+            for values in zip(*drawn, strict=True):
                 self.curves.add(*values)
 
     def _warm_up(self, train_set: Labelled) -> None:
@@ -209,7 +219,8 @@ class _Run:
         before = copy.deepcopy(self.model.state_dict())
         x, y = (part[: self.batch_size] for part in train_set)
         self.model.train()
-        self._loss(x if self.augment is None else self.augment(x), y).backward()
+        with torch.random.fork_rng(devices=[x.device]):  # the run itself draws as if it were not
+            self._loss(x if self.augment is None else self.augment(x), y).backward()
         self.optimizer.zero_grad()
         self.model.load_state_dict(before)
         torch.cuda.synchronize()
