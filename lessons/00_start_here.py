@@ -10,6 +10,9 @@
 #
 # {{budget}}
 
+# %%
+# {{setup}}
+
 # %% [markdown]
 # **After this lesson you can**
 #
@@ -35,7 +38,7 @@
 # - **Exercises** begin with `@exercise`. Your answer gets a **verdict** at once: right or not yet,
 #   and why. You may skip any of them: the course's own answer is used instead.
 #
-# The first cell loads what we need. Its last line says which machine you are on.
+# The next cell loads what we need. Its last line says which machine you are on.
 
 # %%
 from collections import Counter

@@ -10,6 +10,9 @@
 #
 # {{budget}}
 
+# %%
+# {{setup}}
+
 # %% [markdown]
 # **After this lesson you can**
 #
@@ -25,7 +28,7 @@
 # %% [markdown]
 # ## 1 · The data and the goal
 #
-# The first cell loads what we need. Each exercise below is checked as soon as you run its cell. You
+# The next cell loads what we need. Each exercise below is checked as soon as you run its cell. You
 # may skip any of them: the course's own answer then stands in, and the rest still works.
 
 # %%
@@ -915,7 +918,7 @@ assert abs(scores[0] - scores[1]) < 0.04
 #   jumps about, the second has not arrived when the epochs are over.
 # - **Label smoothing** 0. Expect a training loss near 0 and most often a slightly lower validation
 #   accuracy. The difference is small, so run it with two or three seeds: change
-#   `hardware.seed_everything(1)` in the first cell and run all cells again.
+#   `hardware.seed_everything(1)` in the cell of section 1 and run all cells again.
 
 # %% [markdown]
 # ## References

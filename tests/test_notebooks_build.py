@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from course import catalog, notebooks
+from course import __version__, catalog, notebooks
 from course.execution import Execution
+from course.publishing import colab_cell
 
 LESSON = '''\
 # ---
@@ -422,8 +423,35 @@ def test_the_opening_says_what_was_measured(quick):
         "**Budget:** about 20 minutes of exercises; 3 minutes of computing, 1.5 GB of memory, "
         "12 MB to download (measured on 2 cores)."
     )
-    assert "colab.research.google.com/github/some/where/blob/main/notebooks/01_one.ipynb" in badges
-    assert "mybinder.org/v2/gh/some/where/main?urlpath=lab/tree/notebooks/01_one.ipynb" in badges
+    release, notebook = f"v{__version__}", "notebooks/01_one.ipynb"
+    assert f"colab.research.google.com/github/some/where/blob/{release}/{notebook})" in badges
+    assert f"mybinder.org/v2/gh/some/where/{release}?urlpath=lab/tree/{notebook})" in badges
+
+
+def test_colabs_cell_is_filled_in_and_a_new_version_in_it_executes_nothing(quick, monkeypatch):
+    quick.edit("lessons/01_one.py", "# %%\nimport os", "# %%\n# {{setup}}\n\n# %%\nimport os")
+    quick.build()
+    for folder in ("notebooks", "solutions"):
+        cell = quick.read(f"{folder}/01_one.ipynb").cells[1]
+        assert f'"foundation-models-hands-on[torch]=={__version__}"' in cell.source
+        assert cell.metadata.course.setup
+    monkeypatch.setattr(colab_cell, "__version__", "77.0")
+    quick.build()
+    solution = quick.read("solutions/01_one.ipynb")
+    assert "==77.0" in solution.cells[1].source
+    assert quick.executed == ["01_one"]
+    quick.edit("lessons/01_one.py", "# %%\n# {{setup}}\n\n", "")
+    quick.build()
+    assert quick.executed == ["01_one"] * 2
+    assert "google.colab" not in quick.files()["solutions/01_one.ipynb"]
+
+
+def test_colab_keeps_its_own_tensorflow():
+    extra = ["scikit-learn>=1.5", "tensorflow-cpu>=2.20; sys_platform == 'linux'"]
+    project = {"optional-dependencies": {"tensorflow": [*extra, "tensorflow>=2.20; other"]}}
+    cell = colab_cell.colab_cell("01_one_tensorflow", project)
+    own = f"foundation-models-hands-on=={__version__}"
+    assert f'wanted = ["{own}", "scikit-learn>=1.5", "tensorflow>=2.20"]\n' in cell
 
 
 def test_what_has_no_lesson_any_more_is_removed(quick):

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from course.publishing import colab_cell
 from course.publishing.lesson_opening import opening_texts
 from course.publishing.lesson_source import Lesson, answer_source, with_answer
 
@@ -45,6 +46,9 @@ def assemble(
         source, metadata = cell.source, dict(cell.metadata)
         if cell.kind == "markdown":
             source = _fill_in(source, opening)
+        if cell.source == colab_cell.TOKEN:
+            source = opening[colab_cell.TOKEN]
+            metadata |= copy.deepcopy(colab_cell.METADATA)
         if cell.stub:
             metadata["course"] = {"exercise": cell.stub.name}
             if cell.stub.name in answers:
@@ -89,8 +93,17 @@ def unexecuted_solution(root: Path, lesson: Lesson, entries: Sequence[Any]) -> N
 
 
 def _inputs(solution: NotebookNode) -> str:
-    """A hash of all that is executed; prose is left out, so that it can change freely."""
-    return _hash(json.dumps([cell.source for cell in _code_cells(solution)]))
+    """A hash of all that is executed; prose is left out, so that it can change freely.
+
+    So is Colab's cell, which names the version of the course and does nothing here.
+    """
+    texts = ["" if is_setup(cell) else cell.source for cell in _code_cells(solution)]
+    return _hash(json.dumps(texts))
+
+
+def is_setup(cell: NotebookNode) -> bool:
+    """Whether this is Colab's cell."""
+    return "setup" in cell.metadata.get("course", {})
 
 
 def _code_cells(notebook: NotebookNode) -> list[NotebookNode]:

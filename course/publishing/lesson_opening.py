@@ -1,4 +1,4 @@
-"""The parts of a lesson's opening cell that the build fills in: badges and budget."""
+"""The parts of a lesson's opening that the build fills in: badges, budget and Colab's cell."""
 
 import tomllib
 from collections.abc import Sequence
@@ -6,18 +6,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-BRANCH = "main"
+from course import __version__
+from course.publishing import colab_cell
+
+# A badge opens what was released: with that the package fits which Colab's cell installs, and
+# Binder builds once for a release, not after every commit.
+RELEASE = f"v{__version__}"
 
 
 def opening_texts(root: Path, lesson: str, entries: Sequence[Any]) -> dict[str, str]:
     """What stands in place of each token; an empty text drops the token's line."""
     minutes = sum(entry.minutes for entry in entries if entry.lesson == lesson)
-    return {"{{badges}}": _badges(root, lesson), "{{budget}}": _budget(root, lesson, minutes)}
-
-
-def _badges(root: Path, lesson: str) -> str:
-    """Launch badges, or nothing while the repository has no address on GitHub."""
     project = _toml(root / "pyproject.toml").get("project", {})
+    return {
+        "{{badges}}": _badges(project, lesson),
+        "{{budget}}": _budget(root, lesson, minutes),
+        colab_cell.TOKEN: colab_cell.colab_cell(lesson, project),
+    }
+
+
+def _badges(project: dict[str, Any], lesson: str) -> str:
+    """Launch badges, or nothing while the repository has no address on GitHub."""
     address = urlsplit(project.get("urls", {}).get("Repository", ""))
     if address.hostname != "github.com":
         return ""
@@ -27,9 +36,9 @@ def _badges(root: Path, lesson: str) -> str:
     binder = "https://mybinder.org"
     return (
         f"[![Open in Colab]({colab}/assets/colab-badge.svg)]"
-        f"({colab}/github/{repository}/blob/{BRANCH}/{notebook}) "
+        f"({colab}/github/{repository}/blob/{RELEASE}/{notebook}) "
         f"[![Open in Binder]({binder}/badge_logo.svg)]"
-        f"({binder}/v2/gh/{repository}/{BRANCH}?urlpath=lab/tree/{notebook})"
+        f"({binder}/v2/gh/{repository}/{RELEASE}?urlpath=lab/tree/{notebook})"
     )
 
 
