@@ -30,15 +30,28 @@ def installed(tmp_path_factory, worker_id) -> Path:
     return python
 
 
+@pytest.fixture
+def without_course(tmp_path) -> Path:
+    """The Python of an environment of its own that lacks only the course."""
+    make_empty_environment(tmp_path / "environment")
+    return python_in(tmp_path / "environment")
+
+
 def make_environment(place: Path, wheels: Path) -> None:
     """Build the wheel and install it, with the packages of the Python that runs us below it."""
     wheels.mkdir(exist_ok=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     output_of([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT], wheels)
-    output_of([sys.executable, "-m", "venv", "--without-pip", "--clear", place], wheels)
+    make_empty_environment(place)
     (wheel,) = wheels.glob("*.whl")
     install = ["--python", python_in(place), "install", "--no-deps", "--no-index", wheel]
     output_of([*pip, *install], wheels)
+
+
+def make_empty_environment(place: Path) -> None:
+    """An environment with the packages of the Python that runs us below it, but no course."""
+    command = [sys.executable, "-m", "venv", "--without-pip", "--clear", place]
+    output_of(command, place.parent)
     # A folder named in a .pth file is searched, but the .pth files in it are not read. So the
     # packages are found, and the checkout, to which such a file points, is not.
     packages = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]

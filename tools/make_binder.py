@@ -19,13 +19,18 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "binder" / "requirements.txt"
 EXTRAS = ("torch", "tensorflow")  # Binder's base has JupyterLab already
-MACHINE = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"}
+MACHINE = {
+    "platform_machine": "x86_64",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.0",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
 HEADER = """\
 # Written by `python tools/make_binder.py` from pyproject.toml and constraints.txt.
 # Binder has no graphics card: torch comes without CUDA, from PyTorch's own index.
 --extra-index-url https://download.pytorch.org/whl/cpu
 """
-WITHOUT_CUDA = {"torch": "+cpu"}
 
 
 def main() -> int:
@@ -41,8 +46,8 @@ def text() -> str:
     """
     versions = {}
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        name, _, version = line.partition("==")
-        versions[canonicalize_name(name)] = f"{line}{WITHOUT_CUDA.get(name, '')}"
+        name = line.partition("==")[0]
+        versions[canonicalize_name(name)] = f"{line}+cpu" if name == "torch" else line
     return HEADER + "".join(f"{versions[name]}\n" for name in sorted(everything_for(wanted())))
 
 
@@ -63,7 +68,9 @@ def everything_for(requirements: Iterable[str]) -> set[str]:
     waiting = [(Requirement(one), "") for one in requirements]
     while waiting:
         requirement, asking_extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({**MACHINE, "extra": asking_extra}):
+        if requirement.marker and not requirement.marker.evaluate(
+            {**MACHINE, "extra": asking_extra}
+        ):
             continue
         name = canonicalize_name(requirement.name)
         for extra in {"", *requirement.extras}:
