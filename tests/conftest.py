@@ -5,7 +5,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from lesson_runs import output_of
+from lesson_runs import PIP, output_of
 
 from course.environment import python_in
 from course.locking import only_one
@@ -14,18 +14,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory, worker_id) -> Path:
+def shared(tmp_path_factory, worker_id) -> Path:
+    """A folder for what is made once for all workers of a test run."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def wheel(shared) -> Path:
+    """The course as it is published."""
+    with only_one(shared / "wheel", "Another worker builds the course."):
+        if not (shared / "wheel").exists():
+            build_wheel(shared / "building")
+            (shared / "building").rename(shared / "wheel")
+    (wheel,) = (shared / "wheel").glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def installed(shared, wheel) -> Path:
     """The Python of an environment with the course's wheel, in which the checkout is out of reach.
 
     Made once for all workers of a test run.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own if worker_id == "master" else own.parent
     with only_one(shared / "installed", "Another worker installs the course."):
         python = python_in(shared / "installed")
         finished = shared / "installed" / "finished"
         if not finished.exists():
-            make_environment(shared / "installed", shared / "wheel")
+            make_environment(shared / "installed", wheel)
             finished.touch()
     return python
 
@@ -37,15 +53,18 @@ def without_course(tmp_path) -> Path:
     return python_in(tmp_path / "environment")
 
 
-def make_environment(place: Path, wheels: Path) -> None:
-    """Build the wheel and install it, with the packages of the Python that runs us below it."""
-    wheels.mkdir(exist_ok=True)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    output_of([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT], wheels)
+def build_wheel(folder: Path) -> None:
+    """Build the course's wheel with the packages that run us, without a network."""
+    folder.mkdir(exist_ok=True)
+    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    output_of(command, folder)
+
+
+def make_environment(place: Path, wheel: Path) -> None:
+    """Install the wheel, with the packages of the Python that runs us below it."""
     make_empty_environment(place)
-    (wheel,) = wheels.glob("*.whl")
     install = ["--python", python_in(place), "install", "--no-deps", "--no-index", wheel]
-    output_of([*pip, *install], wheels)
+    output_of([*PIP, *install], place)
 
 
 def make_empty_environment(place: Path) -> None:

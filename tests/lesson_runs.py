@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 CELL_TIMEOUT = 120  # seconds; the longest cell takes a few on an idle machine
 EXECUTE = """\
 import dataclasses, json, sys

@@ -67,10 +67,9 @@ def everything_for(requirements: Iterable[str]) -> set[str]:
     found: set[tuple[str, str]] = set()  # name and extra, since an extra brings more
     waiting = [(Requirement(one), "") for one in requirements]
     while waiting:
-        requirement, asking_extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate(
-            {**MACHINE, "extra": asking_extra}
-        ):
+        requirement, asked_for = waiting.pop()
+        marker = requirement.marker
+        if marker and not marker.evaluate({**MACHINE, "extra": asked_for}):
             continue
         name = canonicalize_name(requirement.name)
         for extra in {"", *requirement.extras}:

@@ -36,12 +36,13 @@ if "google.colab" in sys.modules:
     frozen = Path("/tmp/what-colab-has.txt")
     others = [one for one in before if not one.startswith("{name}=")]
     frozen.write_text("\\n".join(others))
-    install = [*pip, "install", "--quiet", "--constraint", str(frozen), *wanted]
+    install = [*pip, "install", "--constraint", str(frozen), *wanted]
     answer = subprocess.run(install, capture_output=True, text=True)
     if answer.returncode != 0:
+        print(answer.stdout, answer.stderr)
         raise RuntimeError(
-            f"The course could not be added: {{answer.stderr.strip()}}\\n"
-            "Choose Runtime > Disconnect and delete runtime, then run this cell again."
+            "The course could not be added to what Colab has (pip says above why): choose "
+            "Runtime > Disconnect and delete runtime, then run this cell again."
         )
     added = sorted(set(what_is_there()) - set(before))
     print("Added to what Colab has:", ", ".join(added) or "nothing, all of it was there")\
