@@ -26,7 +26,8 @@ from nbval.plugin import find_comment_markers, find_metadata_tags
 
 from course import notebooks, progress
 from course.exercises import catalog
-from course.publishing.lesson_notebook import right_answers
+from course.publishing.colab_cell import TOKEN
+from course.publishing.lesson_notebook import is_setup, right_answers
 from course.publishing.lesson_source import read_lesson
 from course.results import ABOVE, IN_BAND, NO_BAND
 
@@ -119,6 +120,15 @@ def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, inst
     assert measured["peak_memory_mb"] <= MOST_MEMORY
     assert float(shown(notebook.cells[-1])) <= LONGEST
     check_figures(lesson, notebook, tmp_path / "record.jsonl", is_own=solved)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_first_code_cell_is_colabs_and_does_nothing_here(lesson):
+    for folder in ("notebooks", "solutions"):
+        cells = code_cells(nbformat.read(ROOT / folder / f"{lesson}.ipynb", as_version=4))
+        colabs = [is_setup(cell) for cell in cells]
+        assert colabs[0] and sum(colabs) == 1, f"Begin {lesson}.py's code with a cell {TOKEN!r}."
+        assert cells[0].outputs == []
 
 
 def test_nothing_of_the_checkout_is_in_reach(installed, tmp_path):
