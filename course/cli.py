@@ -1,4 +1,4 @@
-"""The command line: `course lab | run | test | data | progress | build`.
+"""The command line: `course lab | run | doctor | test | data | progress | build`.
 
 Nothing heavy is imported before a command needs it, so that `course --help` answers at once.
 """
@@ -14,6 +14,7 @@ Foundation models, hands on: a course of notebooks that check your code at once.
 
   student      course lab              open the course in JupyterLab (start here)
   instructor   course run              run every lesson on this machine: time, memory, results
+               course doctor           is this machine ready, and if not, what to do
                course data bundle DIR  what to bring to a room without a network
   maintainer   course test             everything that CI runs
                course build            lessons/ -> notebooks/ and solutions/
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     add_lab(commands)
     add_run(commands)
+    add_doctor(commands)
     add_test(commands)
     add_data(commands)
     add_progress(commands)
@@ -112,6 +114,29 @@ def add_run(commands) -> None:
         from course.run import run
 
         return run(arguments.lessons, arguments.profile, arguments.measure, arguments.seeds)
+
+    command.set_defaults(action=action)
+
+
+def add_doctor(commands) -> None:
+    command = add_command(
+        commands,
+        "doctor",
+        "say whether this machine is ready for the lessons, and what to do where it is not",
+        "course doctor --json > seat-07.json      for an instructor who collects them in a folder\n"
+        "  course doctor --collect FOLDER           a table of all that were collected",
+    )
+    command.add_argument("--json", action="store_true", help="for programs; names no person")
+    command.add_argument(
+        "--collect", type=Path, metavar="FOLDER", help="show the --json files in FOLDER as a table"
+    )
+
+    def action(arguments: argparse.Namespace) -> int:
+        from course import doctor
+
+        if arguments.collect:
+            return doctor.collect(arguments.collect)
+        return doctor.doctor(arguments.json)
 
     command.set_defaults(action=action)
 

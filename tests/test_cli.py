@@ -28,6 +28,7 @@ def called(monkeypatch) -> list[tuple]:
 
     stand_in("lab", "lab")
     stand_in("run", "run")
+    stand_in("doctor", "doctor", "collect")
     stand_in("testing", "test")
     stand_in("data", "list_sets", "fetch", "bundle", "verify")
     stand_in("progress", "show")
@@ -44,6 +45,9 @@ def called(monkeypatch) -> list[tuple]:
         ("run", ("run", [], None, False, 5, {})),
         ("run 01 --profile smoke", ("run", ["01"], "smoke", False, 5, {})),
         ("run 00 01 --measure --seeds 7", ("run", ["00", "01"], None, True, 7, {})),
+        ("doctor", ("doctor", False, {})),
+        ("doctor --json", ("doctor", True, {})),
+        ("doctor --collect room", ("collect", Path("room"), {})),
         ("test", ("test", [], {})),
         ("test -- -k mlp -x", ("test", ["-k", "mlp", "-x"], {})),
         ("data list", ("list_sets", {})),
@@ -77,7 +81,7 @@ def test_help_names_a_first_command_for_each_kind_of_person(capsys):
         assert line in words
 
 
-@pytest.mark.parametrize("command", ["lab", "run", "test", "data", "progress", "build"])
+@pytest.mark.parametrize("command", ["lab", "run", "doctor", "test", "data", "progress", "build"])
 def test_the_help_of_each_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])

@@ -175,7 +175,7 @@ def test_the_memory_of_a_container_is_respected(limit, used, free, tmp_path, mon
     (tmp_path / "memory.max").write_text(limit, "utf-8")
     (tmp_path / "memory.current").write_text(used, "utf-8")
     monkeypatch.setattr(memory, "GROUP", tmp_path)
-    assert memory._bytes_free() == free
+    assert memory.bytes_free() == free
 
 
 def test_where_there_is_no_such_limit_nothing_happens(monkeypatch):

@@ -20,9 +20,9 @@ LAYERS = (
     {"checking"},
     {"exercises"},
     # What lessons use ends here; what makes, runs and publishes them comes above.
-    {"environment", "execution", "installation", "webpage", "workspace"},
-    {"publishing", "running"},
-    {"lab", "notebooks", "progress_page", "run", "testing"},
+    {"benchmark", "environment", "execution", "installation", "webpage", "workspace"},
+    {"diagnosis", "publishing", "running"},
+    {"doctor", "lab", "notebooks", "progress_page", "run", "testing"},
     {"__main__", "cli"},
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

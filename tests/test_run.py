@@ -28,6 +28,7 @@ high = 0.972
 [lessons.09_old.gpu]
 seconds = 7.0
 """
+SPEED = {"products": 20.0, "steps": 10.0}  # milliseconds
 
 
 @pytest.fixture
@@ -212,6 +213,7 @@ def test_measuring_writes_bands_and_budgets_and_keeps_the_others(root, capsys):
     assert 0 <= budget["seconds"] < 60 and 30 < budget["peak_memory_mb"] < 1000
     assert budget["download_mb"] == 0
     assert "memory" in budget["device"] and "numpy" in budget["versions"]
+    assert budget["benchmark"].keys() == SPEED.keys() and min(budget["benchmark"].values()) > 0
     assert tables["lessons"]["09_old"] == {"gpu": {"seconds": 7.0}}
     assert not (root / "runs").exists()
 
@@ -230,7 +232,7 @@ def test_nothing_is_written_when_a_measured_run_fails(root, monkeypatch, capsys)
 def test_a_figure_that_only_some_runs_report_is_refused(root):
     runs = [a_run(test_accuracy=(0.9, None, None))] * 4 + [a_run()]
     with pytest.raises(measure.NotMeasured, match="4 of 5 runs reported the figure"):
-        measure.update_expected(runs, "a machine", "")
+        measure.update_expected(runs, "a machine", "", SPEED)
     assert results.EXPECTED.read_text(encoding="utf-8") == BANDS
 
 
@@ -239,7 +241,7 @@ def test_a_figure_of_two_data_sources_is_refused(root):
     runs = [a_run(test_accuracy=(0.9, None, None))] * 4
     runs.append(replace(runs[0], figures={"mlp.test_accuracy": other}))
     with pytest.raises(measure.NotMeasured, match="for smoke/sample/torch and x"):
-        measure.update_expected(runs, "a machine", "")
+        measure.update_expected(runs, "a machine", "", SPEED)
 
 
 def test_a_budget_has_the_middle_time_the_largest_memory_and_the_download(root):
@@ -247,22 +249,23 @@ def test_a_budget_has_the_middle_time_the_largest_memory_and_the_download(root):
         a_run(seconds=seconds, memory=memory)
         for seconds, memory in ((9.0, 500.2), (1.04, 700.1), (2.0, 400), (3.0, 300), (2.5, 1))
     ]
-    measure.update_expected(runs, "a machine", "numpy 2.0")
+    measure.update_expected(runs, "a machine", "numpy 2.0", SPEED)
     assert results.budget("01_mlp", "smoke") == {
         "seconds": 2.5,
         "peak_memory_mb": 701,
         "download_mb": 0,
         "device": "a machine",
         "versions": "numpy 2.0",
+        "benchmark": SPEED,
     }
     full = {"mnist": {"source": "cache", "variant": "full"}}
-    measure.update_expected([replace(run, data=full) for run in runs], "a machine", "")
+    measure.update_expected([replace(run, data=full) for run in runs], "a machine", "", SPEED)
     assert results.budget("01_mlp", "smoke")["download_mb"] == 11.5  # mnist.npz: 11,490,434 bytes
 
 
 def test_edges_are_rounded_away_from_the_middle(root):
     runs = [a_run(loss=(value, None, None)) for value in (2.0, 2.0, 2.0, 2.0, 2.00001)]
-    measure.update_expected(runs, "a machine", "")
+    measure.update_expected(runs, "a machine", "", SPEED)
     band = results.expected()["figures"]["mlp.loss"]["smoke/sample/torch"]
     assert (band["low"], band["high"]) == (1.999, 2.001)
 

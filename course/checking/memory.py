@@ -27,7 +27,7 @@ def limited() -> Iterator[None]:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    most = _bytes_in_use() + int(min(MOST_BYTES, SHARE * _bytes_free()))
+    most = _bytes_in_use() + int(min(MOST_BYTES, SHARE * bytes_free()))
     lower = [limit for limit in before if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min([most, *lower]), before[1]))
     try:
@@ -44,11 +44,20 @@ def _bytes_in_use() -> int:
     raise OSError(f"{OWN_STATUS} does not say how much memory is in use.")
 
 
-def _bytes_free() -> int:
+def bytes_free() -> int:
+    """Memory that can still be had: of the machine, or of the container where that has less."""
     free = psutil.virtual_memory().available
+    limit = group_limit()
+    if limit is None:
+        return free
+    used = int((GROUP / "memory.current").read_text("utf-8"))
+    return min(free, max(0, limit - used))
+
+
+def group_limit() -> int | None:
+    """The most memory, in bytes, that a container may use; None where there is no such limit."""
     try:
         limit = (GROUP / "memory.max").read_text("utf-8").strip()
-        used = (GROUP / "memory.current").read_text("utf-8").strip()
     except OSError:  # not in a container, or an older kind of group
-        return free
-    return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
+        return None
+    return None if limit == "max" else int(limit)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tomli_w
 
-from course import hardware, results
+from course import benchmark, hardware, results
 from course.data import SETS
 from course.running import report_page
 from course.running.lesson_run import LessonRun, run_lesson
@@ -21,6 +21,7 @@ HEADER = """\
 # Bands are kept under profile/data variant/framework. A band is the mean over the seeds, less
 # and more the larger of four standard deviations and two standard errors of the test size.
 # Seconds are the median over the seeds, memory is the largest; 1 MB is 10⁶ bytes.
+# The benchmark's milliseconds, of the same hour, let `course doctor` estimate other machines.
 
 """
 
@@ -39,9 +40,11 @@ def measure_lessons(paths: list[Path], profile: str, seeds: int) -> int:
     if seeds < results.FEWEST_RUNS:
         raise ValueError(f"A band needs at least {results.FEWEST_RUNS} seeds, not {seeds}.")
     try:
+        before = benchmark.measure()
         runs = _run_all([(path, seed) for path in paths for seed in range(seeds)], profile)
         versions = ", ".join(f"{name} {one}" for name, one in report_page.versions().items())
-        update_expected(runs, hardware.describe(), versions)
+        speed = benchmark.mean_of(before, benchmark.measure())
+        update_expected(runs, hardware.describe(), versions, speed)
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C; nothing was written.", file=sys.stderr)
         return 1
@@ -70,8 +73,12 @@ def _run_all(steps: list[tuple[Path, int]], profile: str) -> list[LessonRun]:
     return runs
 
 
-def update_expected(runs: list[LessonRun], device: str, versions: str) -> None:
+def update_expected(
+    runs: list[LessonRun], device: str, versions: str, speed: dict[str, float]
+) -> None:
     """Lay the bands and budgets that follow from these runs over those in expected.toml.
+
+    `speed` is what `course.benchmark` measured on this machine.
 
     Raises:
         NotMeasured: a figure was not reported once by each run of its lesson.
@@ -81,7 +88,7 @@ def update_expected(runs: list[LessonRun], device: str, versions: str) -> None:
         by_lesson[run.lesson].append(run)
     tables = results.expected()
     for lesson, its_runs in by_lesson.items():
-        budget = _budget(its_runs) | {"device": device, "versions": versions}
+        budget = _budget(its_runs) | {"device": device, "versions": versions, "benchmark": speed}
         tables["lessons"].setdefault(lesson, {})[its_runs[0].profile] = budget
         for name in {name for run in its_runs for name in run.figures}:
             key, band = _band(name, its_runs)

@@ -1,0 +1,148 @@
+"""Memory, disk and folders of this machine, its profile, and how long the lessons take on it."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from course import benchmark, progress, results
+from course.checking import memory as memory_limits
+from course.data import SETS
+from course.diagnosis.ask import NoAnswer
+from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
+from course.diagnosis.packages import CONSTRAINTS
+
+SPARE_GB = 1.0  # on the disk, beside the data sets: a student's notebooks, pictures, saved models
+
+
+def profile_of(torch: dict | NoAnswer, numpy: dict) -> str:
+    """The profile that a lesson would choose: "smoke", "cpu" or "gpu"; "cpu" where none can."""
+    by_torch = torch["profile"] if isinstance(torch, dict) else None
+    return by_torch or numpy["profile"] or "cpu"
+
+
+def profile(chosen: str, numpy: dict) -> Finding:
+    """The profile and why it is this one; the settings that every lesson reads."""
+    facts = {"profile": chosen}
+    if faults := numpy["faults"]:
+        variables = " and ".join(fault.partition(" ")[0] for fault in faults)
+        words = "; ".join(fault.partition(";")[0] for fault in faults)
+        return Finding("profile", PROBLEM, words, f"Unset {variables}, or set it right.", facts)
+    if os.environ.get("COURSE_PROFILE", "").strip():
+        return Finding("profile", GOOD, f"{chosen}, as COURSE_PROFILE says", facts=facts)
+    why = "an NVIDIA card that torch can use" if chosen == "gpu" else "no GPU that torch can use"
+    return Finding("profile", GOOD, f"{chosen}, since there is {why}", facts=facts)
+
+
+def memory(chosen: str) -> Finding:
+    """Memory against what the largest lesson was measured to need."""
+    group = memory_limits.group_limit()
+    total = min(psutil.virtual_memory().total, group or float("inf")) / 1e9
+    free = memory_limits.bytes_free() / 1e9
+    needs = {name: one["peak_memory_mb"] / 1e3 for name, one in budgets(chosen).items()}
+    lesson = max(needs, key=needs.get, default=None)
+    need = needs.get(lesson, 0.0)
+    words = f"{free:.1f} GB free of {total:.1f} GB"
+    words += f"; the largest lesson, {lesson}, needs {need:.1f} GB" if lesson else ""
+    facts = {"total_gb": round(total, 1), "free_gb": round(free, 1), "needed_gb": round(need, 1)}
+    if total < need:
+        remedy = "Take another machine for this lesson, or set COURSE_PROFILE=smoke."
+        return Finding("memory", PROBLEM, words, remedy, facts)
+    if free < need:
+        return Finding("memory", NOTE, words, "Close other programs and notebooks.", facts)
+    return Finding("memory", GOOD, words, facts=facts)
+
+
+def disk() -> Finding:
+    """Room where the course writes, against the data sets and some spare room."""
+    places = [nearest(path) for path in folders().values()]
+    free = min(shutil.disk_usage(place).free for place in places) / 1e9
+    need = SPARE_GB + sum(recipe.megabytes for recipe in SETS.values()) / 1e3
+    facts = {"free_gb": round(free, 1), "needed_gb": round(need, 1)}
+    words = f"{free:.1f} GB free"
+    if free >= need:
+        return Finding("disk", GOOD, words, facts=facts)
+    words += f"; all data sets and your own work take {need:.1f} GB"
+    return Finding(
+        "disk", NOTE, words, "Free some room, or name another disk in COURSE_CACHE.", facts
+    )
+
+
+def writable() -> Finding:
+    """Whether the folders can be written to in which the course keeps something."""
+    faults = {name: fault for name, path in folders().items() if (fault := why_not(path))}
+    facts = {"not_writable": sorted(faults)}
+    if not faults:
+        return Finding("folders", GOOD, f"{', '.join(folders())} can be written to", facts=facts)
+    words = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+    remedy = {
+        "progress": "set COURSE_HOME to a folder of yours",
+        "data cache": "set COURSE_CACHE to a folder of yours",
+        "my_course": "move the clone to a folder of yours",
+    }
+    todo = "; ".join(remedy[name] for name in faults)
+    return Finding(
+        "folders", NOTE, f"cannot be written to: {words}", f"{todo[0].upper()}{todo[1:]}.", facts
+    )
+
+
+def lessons(chosen: str, numpy: dict) -> Finding:
+    """How long each lesson should take here, from the small benchmark here and there.
+
+    On a GPU the benchmark, which runs on the CPU, says nothing: there the time measured elsewhere
+    is shown as it is.
+    """
+    here = numpy["benchmark"]
+    ranges = {}
+    for name, budget in budgets(chosen).items():
+        seconds, there = budget["seconds"], budget.get("benchmark")
+        if chosen == "gpu":
+            ranges[name] = (seconds, seconds)
+        elif there:
+            ranges[name] = benchmark.estimate(seconds, there, here)
+    facts = {"seconds": {name: [round(edge, 1) for edge in ranges[name]] for name in ranges}}
+    facts["benchmark_ms"] = benchmark.mean_of(here)
+    if not ranges:
+        return Finding("lessons", GOOD, f"no time is known for profile {chosen}", facts=facts)
+    listed = ", ".join(f"{name} {span(*ranges[name])}" for name in sorted(ranges))
+    kind = "as measured on another GPU" if chosen == "gpu" else "estimated"
+    words = f"computing time in profile {chosen}, {kind}: {listed}"
+    return Finding("lessons", GOOD, words, facts=facts)
+
+
+def budgets(chosen: str) -> dict[str, dict]:
+    """What each lesson was measured to need in this profile."""
+    measured = results.expected()["lessons"]
+    return {name: tables[chosen] for name, tables in measured.items() if chosen in tables}
+
+
+def span(least: float, most: float) -> str:
+    """Such as "8–12 s" or "2–3 min"."""
+    unit, size = ("min", 60) if most >= 120 else ("s", 1)
+    low, high = max(1, round(least / size)), max(1, round(most / size))
+    return f"{low} {unit}" if low == high else f"{low}–{high} {unit}"
+
+
+def folders() -> dict[str, Path]:
+    """The folders in which the course keeps something, by what it is."""
+    found = {
+        "progress": progress.path().parent,
+        "data cache": next(iter(SETS.values())).cache.parent,
+    }
+    return found | ({"my_course": CONSTRAINTS.parent} if CONSTRAINTS.is_file() else {})
+
+
+def nearest(path: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def why_not(path: Path) -> str:
+    """Why nothing can be written in this folder, or in the one in which it would be made; or ""."""
+    try:
+        with tempfile.TemporaryFile(dir=nearest(path)):
+            return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
