@@ -16,7 +16,8 @@ memory, disk, folders, data and lessons. Every entry has "level" ("good", "note"
     disk        free_gb, needed_gb (by all data sets and some work)
     folders     not_writable
     data        addresses (host -> "answers" or a fault), bundle (fault of COURSE_DATA or "")
-    lessons     seconds (lesson -> [least, most]), benchmark_ms
+    lessons     seconds (lesson -> [least, most] to expect here), seconds_elsewhere (where no
+                estimate is possible: as measured on another machine), benchmark_ms
 
 An entry that could not be looked at has no facts. Where NumPy does not work, only the first three
 entries are there. There is no name of a person, machine or folder.

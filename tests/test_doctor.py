@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from course import benchmark, doctor, results
+from course import benchmark, catalog, doctor, results
 from course.checking import memory as memory_limits
 from course.datasets.downloads import RemoteFile
 from course.diagnosis import addresses, ask, finding, frameworks, machine, packages, page
@@ -37,7 +37,7 @@ FACTS = {  # the keys that course/doctor.py promises
     "disk": {"free_gb", "needed_gb"},
     "folders": {"not_writable"},
     "data": {"addresses", "bundle"},
-    "lessons": {"seconds", "benchmark_ms"},
+    "lessons": {"seconds", "seconds_elsewhere", "benchmark_ms"},
 }
 HALF_A_PAGE = 30  # lines of a terminal of 80 columns
 NUMPY = {"version": "2.4.6", "profile": "cpu", "faults": [], "benchmark": {"a": 10.0, "b": 20.0}}
@@ -68,6 +68,12 @@ def put_first(folder: Path, name: str, program: str, monkeypatch) -> None:
     (folder / name / "__init__.py").write_text(textwrap.dedent(program), encoding="utf-8")
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+
+
+def list_lessons(monkeypatch, *names: str) -> None:
+    """Let the course have these lessons."""
+    listed = tuple(catalog.Lesson(name, "A lesson", ()) for name in names)
+    monkeypatch.setattr(catalog, "lessons", lambda: listed)
 
 
 def expect(monkeypatch, **lessons: dict) -> None:
@@ -179,7 +185,7 @@ def test_folders_are_left_out_since_they_name_people(text, kept):
 def test_a_broken_torch_is_a_problem_with_a_remedy(program, words, remedy, tmp_path, monkeypatch):
     put_first(tmp_path, "torch", program, monkeypatch)
     monkeypatch.setattr(ask, "SECONDS", 2)
-    expect(monkeypatch, **{"01_mlp": {}, "01_mlp_tensorflow": {}})
+    list_lessons(monkeypatch, "01_mlp", "01_mlp_tensorflow")
     started = time.monotonic()
     found = frameworks.framework("torch", doctor.answer_or_fault("torch"))
     assert time.monotonic() - started < 30
@@ -226,14 +232,13 @@ def test_a_missing_framework_counts_where_a_lesson_needs_it(
     name, lessons, level, words, monkeypatch
 ):
     monkeypatch.setattr(ask.importlib.util, "find_spec", lambda name: None)
-    expect(monkeypatch, **{lesson: {} for lesson in lessons})
+    list_lessons(monkeypatch, *lessons)
     found = frameworks.framework(name, doctor.answer_or_fault(name))
     assert found.level == level and words in found.words
     assert f"[{name}]" in found.remedy
 
 
 def test_a_processor_without_the_instructions_is_told_apart(monkeypatch):
-    expect(monkeypatch, **{"01_mlp": {}})
     found = frameworks.framework("torch", NoAnswer("crashes (SIGILL)"))
     assert "processor is too old" in found.remedy
 
@@ -543,15 +548,16 @@ def test_times_are_scaled_by_the_benchmark_and_given_as_a_range(monkeypatch):
     found = machine.lessons("cpu", NUMPY)
     low, high = found.facts["seconds"]["01_a"]
     assert (low, high) == (10 * (1 - benchmark.NOISE), 20 * (1 + benchmark.NOISE))
-    assert "01_a 8–23 s" in found.words and "estimated" in found.words
-    assert "02_new" not in found.facts["seconds"]
-    assert "no time is known for profile smoke" in machine.lessons("smoke", NUMPY).words
+    assert "estimated from a small benchmark: 01_a 8–23 s;" in found.words
+    assert "as measured on another machine: 02_new 3 s" in found.words
+    assert found.facts["seconds_elsewhere"] == {"02_new": 3.0}
+    assert "none is known yet" in machine.lessons("smoke", NUMPY).words
 
 
 def test_on_a_gpu_the_time_measured_elsewhere_is_not_scaled(monkeypatch):
-    monkeypatch.setattr(results, "expected", lambda: {"lessons": {"01": {"gpu": {"seconds": 9.0}}}})
-    found = machine.lessons("gpu", NUMPY)
-    assert "as measured on another GPU: 01 9 s" in found.words
+    budget = {"seconds": 9.0, "benchmark": {"a": 1.0, "b": 1.0}}
+    monkeypatch.setattr(results, "expected", lambda: {"lessons": {"01": {"gpu": budget}}})
+    assert "as measured on another machine: 01 9 s" in machine.lessons("gpu", NUMPY).words
 
 
 def test_the_benchmark_measures_and_a_machine_is_as_fast_as_itself():

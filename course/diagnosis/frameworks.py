@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from course import results
+from course import catalog
 from course.diagnosis.ask import NoAnswer
 from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
 from course.diagnosis.packages import install_command, named, version_of, wanted
@@ -48,8 +48,8 @@ def remedy_for(name: str, fault: str) -> str:
 
 def lessons_with(name: str) -> list[str]:
     """The lessons that need this framework."""
-    lessons = results.expected()["lessons"]
-    return [one for one in lessons if one.endswith("_tensorflow") == (name == "tensorflow")]
+    names = [lesson.name for lesson in catalog.lessons()]
+    return [one for one in names if one.endswith("_tensorflow") == (name == "tensorflow")]
 
 
 def nvidia(torch: dict | NoAnswer) -> Finding:

@@ -91,25 +91,31 @@ def writable() -> Finding:
 def lessons(chosen: str, numpy: dict) -> Finding:
     """How long each lesson should take here, from the small benchmark here and there.
 
-    On a GPU the benchmark, which runs on the CPU, says nothing: there the time measured elsewhere
-    is shown as it is.
+    Where there is none to compare with, the time measured elsewhere is shown as it is; so too on a
+    GPU, of which the benchmark, which runs on the CPU, says nothing.
     """
     here = numpy["benchmark"]
-    ranges = {}
-    for name, budget in budgets(chosen).items():
-        seconds, there = budget["seconds"], budget.get("benchmark")
-        if chosen == "gpu":
-            ranges[name] = (seconds, seconds)
-        elif there:
-            ranges[name] = benchmark.estimate(seconds, there, here)
-    facts = {"seconds": {name: [round(edge, 1) for edge in ranges[name]] for name in ranges}}
-    facts["benchmark_ms"] = benchmark.mean_of(here)
-    if not ranges:
-        return Finding("lessons", GOOD, f"no time is known for profile {chosen}", facts=facts)
-    listed = ", ".join(f"{name} {span(*ranges[name])}" for name in sorted(ranges))
-    kind = "as measured on another GPU" if chosen == "gpu" else "estimated"
-    words = f"computing time in profile {chosen}, {kind}: {listed}"
-    return Finding("lessons", GOOD, words, facts=facts)
+    known = budgets(chosen)
+    scaled = {
+        name: benchmark.estimate(budget["seconds"], budget["benchmark"], here)
+        for name, budget in known.items()
+        if chosen != "gpu" and "benchmark" in budget
+    }
+    elsewhere = {name: known[name]["seconds"] for name in known if name not in scaled}
+    facts = {
+        "seconds": {name: [round(edge, 1) for edge in edges] for name, edges in scaled.items()},
+        "seconds_elsewhere": elsewhere,
+        "benchmark_ms": benchmark.mean_of(here),
+    }
+    parts = []
+    if scaled:
+        listed = ", ".join(f"{name} {span(*edges)}" for name, edges in scaled.items())
+        parts.append(f"estimated from a small benchmark: {listed}")
+    if elsewhere:
+        listed = ", ".join(f"{name} {span(time, time)}" for name, time in elsewhere.items())
+        parts.append(f"as measured on another machine: {listed}")
+    times = "; ".join(parts) or "none is known yet"
+    return Finding("lessons", GOOD, f"computing time in profile {chosen}, {times}", facts=facts)
 
 
 def budgets(chosen: str) -> dict[str, dict]:
