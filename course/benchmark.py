@@ -1,8 +1,9 @@
 """A small measurement of this machine, by which a lesson's time elsewhere can be estimated.
 
-Two kinds of work, because lessons have both: large matrix products, as in wide layers, and many
-short steps, as in small networks and in Python itself. `course run --measure` keeps the figures of
-the machine on which it measured; `course doctor` sets those of this machine beside them.
+Two kinds of work, because lessons have both: the matrix products of a wide layer, which several
+cores share, and many short steps, as in small networks and in Python itself, which they do not.
+`course run --measure` keeps the figures of the machine on which it measured; `course doctor` sets
+those of this machine beside them.
 """
 
 import statistics
@@ -12,14 +13,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 REPEATS = 9  # of each kind; the median counts, after one that does not
-PRODUCT_SIZE = 1000  # rows and columns, float32
+NUM_PRODUCTS, IMAGES, PIXELS, NEURONS = 40, 128, 784, 512  # as in the first layer of lesson 01
 NUM_STEPS, BATCH_SIZE, WIDTH = 300, 32, 64
 NOISE = 0.15  # share by which the same work differs from one hour to the next
 
 
 def measure() -> dict[str, float]:
     """Milliseconds for each kind of work: {"products": …, "steps": …}; takes about a second."""
-    return {"products": _milliseconds(_product()), "steps": _milliseconds(_training())}
+    return {"products": _milliseconds(_products()), "steps": _milliseconds(_training())}
 
 
 def mean_of(*measured: Mapping[str, float]) -> dict[str, float]:
@@ -52,9 +53,17 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def _product() -> Callable[[], object]:
-    matrix = np.random.default_rng(0).normal(size=(PRODUCT_SIZE, PRODUCT_SIZE)).astype("float32")
-    return lambda: matrix @ matrix
+def _products() -> Callable[[], object]:
+    """A batch of made-up images through a wide layer, again and again."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(IMAGES, PIXELS)).astype("float32")
+    weights = rng.normal(size=(PIXELS, NEURONS)).astype("float32")
+
+    def work() -> None:
+        for _ in range(NUM_PRODUCTS):
+            images @ weights
+
+    return work
 
 
 def _training() -> Callable[[], object]:
