@@ -10,6 +10,8 @@ from importlib import resources
 
 from course.problem import Problem
 
+TWIN = "_tensorflow"  # ends the name of the same lesson in the other framework
+
 
 @dataclass(frozen=True)
 class Exercise:

@@ -4,6 +4,7 @@ Every picture leaves through `show`, which needs a description for people who ca
 """
 
 import base64
+import html
 import io
 from collections.abc import Sequence
 from html import escape
@@ -31,13 +32,18 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def _picture(figure: Figure, alt: str) -> tuple[dict[str, str], dict[str, dict]]:
-    """The figure as a display bundle, and the metadata in which notebooks keep its description."""
+    """The figure as a display bundle, and the metadata in which notebooks keep its description.
+
+    JupyterLab reads the description of a PNG to nobody, hence the picture in HTML beside it.
+    """
     if not alt.strip():
         raise ValueError("A picture needs a description: give show(figure, alt) some text.")
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=PIXELS_PER_INCH, bbox_inches="tight", facecolor="white")
     width = min(WIDEST, int(figure.get_figwidth() * 90))
-    bundle = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt}
+    png = base64.b64encode(file.getvalue()).decode()
+    image = f'<img src="data:image/png;base64,{png}" width="{width}" alt="{html.escape(alt)}"/>'
+    bundle = {"text/html": image, "image/png": png, "text/plain": alt}
     return bundle, {"image/png": {"alt": alt, "width": width}}
 
 

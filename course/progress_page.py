@@ -11,7 +11,6 @@ from course.problem import Problem
 
 # The number of each part's first lesson.
 PARTS = {0: "Foundations", 10: "Engineering", 14: "Society", 19: "Applications", 22: "Wider"}
-TWIN = "_tensorflow"  # the same lesson in the other framework: nobody needs both
 MARK = '<meta name="generator" content="course progress">'  # only such a page is overwritten
 SOLVED, TRIED, OPEN = "solved", "tried", "open"
 SYMBOLS = {SOLVED: "✔", TRIED: "◐", OPEN: "○"}
@@ -119,7 +118,7 @@ def _next(stops: list[Stop]) -> Stop | None:
         for entry in progress.attempts()
         if entry["exercise"] in of_exercise
     ]
-    in_order = sorted(stops, key=lambda stop: stop.lesson.name.endswith(TWIN))
+    in_order = sorted(stops, key=lambda stop: stop.lesson.name.endswith(catalog.TWIN))
     return next((stop for stop in [*worked_on[-1:], *in_order] if stop.left), None)
 
 

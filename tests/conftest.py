@@ -5,6 +5,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from artifacts import artifacts_folder
 from lesson_runs import PIP, output_of
 
 from course.environment import python_in
@@ -77,3 +78,10 @@ def make_empty_environment(place: Path) -> None:
     inside = {"base": str(place), "platbase": str(place)}
     folder = Path(sysconfig.get_path("purelib", "venv", vars=inside))
     (folder / "packages.pth").write_text("\n".join(packages) + "\n", "utf-8")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say where the screenshots are, when tests have made some."""
+    ran = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    if any("test_browser.py" in report.nodeid for report in ran):
+        terminalreporter.write_line(f"Screenshots: {artifacts_folder()}")

@@ -366,6 +366,19 @@ def test_widgets_which_show_nothing_without_a_kernel_are_left_out(course):
     assert course.read("solutions/01_one.ipynb").cells[0].outputs[0].data == {"text/plain": "a bar"}
 
 
+def test_a_picture_is_stored_once(course):
+    code = """
+        from course import plots
+        plots.show(plots.axes("t", "x", "y")[0], "a description")
+        """
+    course.write("lessons/01_one.py", lesson(code))
+    course.entries = []
+    assert course.build() == 0
+    [output] = course.read("solutions/01_one.ipynb").cells[0].outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert output.metadata["image/png"].alt == "a description"
+
+
 def test_only_what_changed_is_executed_again(quick):
     quick.write("lessons/02_two.py", lesson("1 + 1"))
     quick.build()

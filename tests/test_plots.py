@@ -2,6 +2,7 @@
 
 import base64
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ def shown(monkeypatch) -> list[dict]:
         picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
         alt = metadata["image/png"]["alt"]
         assert bundle["text/plain"] == alt
+        # JupyterLab shows this one, as it drops the description of a PNG.
+        image = ElementTree.fromstring(bundle["text/html"])
+        assert image.get("alt") == alt
+        assert image.get("src") == f"data:image/png;base64,{bundle['image/png']}"
+        assert int(image.get("width")) == metadata["image/png"]["width"]
         pages.append({"picture": picture, "alt": alt, "replaces": replaces})
 
     def display(bundle, raw, metadata, display_id=False):
@@ -73,6 +79,12 @@ def test_images_describe_themselves_by_title_and_captions(shown):
     dark = ink(shown[0]["picture"])
     plots.images(np.zeros((3, 4, 4)), "Nothing", alt="blank")
     assert shown[1]["alt"] == "blank" and ink(shown[1]["picture"]) < dark
+
+
+def test_a_description_may_have_any_sign(shown):
+    figure, _ = plots.axes("t", "x", "y")
+    plots.show(figure, """"a" < b & c > 'd'""")
+    assert shown[0]["alt"] == """"a" < b & c > 'd'"""
 
 
 def test_a_row_is_as_wide_as_its_columns(shown):

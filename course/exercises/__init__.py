@@ -113,7 +113,7 @@ def _module_names() -> list[str]:
 @functools.cache
 def _module(name: str) -> Any:
     """The exercises of one lesson, with the framework that it needs and no other."""
-    twin = name.endswith("_tensorflow")
+    twin = name.endswith(listed.TWIN)
     with hardware.quiet_tensorflow() if twin else contextlib.nullcontext():
         return importlib.import_module(f"course.exercises.{name}")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from course import catalog
 from course.publishing.lesson_source import (
     Cell,
     Definition,
@@ -26,7 +27,6 @@ from course.publishing.link_checks import link_problems
 
 LONGEST_CELL = 25  # lines of code, without exercises, docstrings, comments and blank lines
 LESSON_NAME = re.compile(r"\d\d_[a-z0-9_]+")
-TWIN = "_tensorflow"  # the same lesson in the other framework has the same number
 NOTEBOOK_NAMES = {"display", "get_ipython"}  # bound in every notebook
 
 
@@ -81,7 +81,7 @@ def _name_problems(root: Path) -> list[Problem]:
             by_number[path.stem[:2]].append(path.stem)
     for number, names in by_number.items():
         for name in names[1:]:
-            if name != names[0] + TWIN:
+            if name != names[0] + catalog.TWIN:
                 sentence = f"number {number} belongs to {names[0]}; give this lesson another"
                 problems.append(Problem(f"lessons/{name}.py", 1, sentence))
     return problems

@@ -130,14 +130,17 @@ def take_outputs(executed: NotebookNode, solution: NotebookNode) -> None:
 
 
 def _tidy(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
-    """Outputs without widgets, and with text that came in several pieces put together."""
+    """Outputs without widgets, each picture once, and text that came in several pieces as one."""
     tidy: list[NotebookNode] = []
     for output in copy.deepcopy(outputs):
         last = tidy[-1] if tidy else {}
         if output.output_type == "stream" and output.name == last.get("name"):
             last.text += output.text
             continue
-        output.get("data", {}).pop(WIDGET, None)
+        data = output.get("data", {})
+        data.pop(WIDGET, None)
+        if "image/png" in data:  # what readers of files show, as GitHub does
+            data.pop("text/html", None)
         tidy.append(output)
     return tidy
 
