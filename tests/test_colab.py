@@ -23,8 +23,8 @@ from lesson_runs import PIP, code_cells, output_of, recorded_figures, shown
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 
+from course.catalog import TWIN
 from course.environment import DISTRIBUTION, python_in
-from course.publishing.lesson_checks import TWIN
 from course.results import ABOVE, IN_BAND
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,8 +8,8 @@ versions that are there and adds what is missing.
 from typing import Any
 
 from course import __version__
+from course.catalog import TWIN
 from course.environment import DISTRIBUTION
-from course.publishing.lesson_checks import TWIN
 
 TOKEN = "# {{setup}}"
 # Folded away in JupyterLab; in Colab only the line with @title is seen.
