@@ -198,6 +198,7 @@ def list_sets(sets: Mapping[str, Recipe] = SETS) -> int:
 def fetch(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     """Download data sets into the cache; no names means all.  Exit status 1 where one failed."""
     recipes = _chosen(names, sets)
+    _announce(recipes)
     fetched = [_fetched(recipe) for recipe in recipes]
     return 1 if not fetched or None in fetched else 0
 
@@ -205,6 +206,7 @@ def fetch(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
 def bundle(folder: Path, names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     """Write an offline bundle for `COURSE_DATA`; no names means all data sets."""
     recipes = _chosen(names, sets)
+    _announce(recipes)
     for recipe in recipes:
         arrays = _fetched(recipe)
         if arrays is None:
@@ -247,6 +249,14 @@ def _chosen(names: list[str], sets: Mapping[str, Recipe]) -> list[Recipe]:
     return [sets[name] for name in names or sets]
 
 
+def _announce(recipes: list[Recipe]) -> None:
+    """Say how much several downloads are in all, before the first one starts."""
+    missing = [recipe for recipe in recipes if not _is_in_cache(recipe)]
+    if len(missing) > 1:
+        sizes = ", ".join(f"{recipe.name} {recipe.megabytes:.1f}" for recipe in missing)
+        print(f"To download: {sum(recipe.megabytes for recipe in missing):.1f} MB ({sizes})")
+
+
 def _fetched(recipe: Recipe) -> Arrays | None:
     """The official arrays, downloaded unless they are in the cache; None where that failed."""
     try:
@@ -285,10 +295,8 @@ def _places(recipe: Recipe) -> list[str]:
     """Where this machine seems to have the data set, without hashing anything."""
     stand_in = recipe.stand_in
     places = ["sample" if stand_in is None else f"sample of {stand_in.name} in its place"]
-    for files in recipe.alternatives:
-        if all(os.path.isfile(recipe.cache / file.name) for file in files):
-            places.append("cache")
-            break
+    if _is_in_cache(recipe):
+        places.append("cache")
     if folder := os.environ.get("COURSE_DATA"):
         try:
             if recipe.name in bundles.read_manifest(Path(folder)):
@@ -296,3 +304,11 @@ def _places(recipe: Recipe) -> list[str]:
         except DataError:
             places.append("bundle (unreadable: see course data verify)")
     return places
+
+
+def _is_in_cache(recipe: Recipe) -> bool:
+    """Whether all files of the data set seem to be there, without hashing anything."""
+    return any(
+        all(os.path.isfile(recipe.cache / file.name) for file in files)
+        for files in recipe.alternatives
+    )

@@ -1,13 +1,18 @@
-"""What several test files share: an environment that holds the course as people install it."""
+"""What several test files share: the course as people install it, and small official data sets."""
 
+import socket
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from artifacts import artifacts_folder
+from data_servers import Internet
 from lesson_runs import PIP, output_of
 
+from course import data
+from course.datasets.recipes import Recipe
 from course.environment import python_in
 from course.locking import only_one
 
@@ -85,3 +90,33 @@ def pytest_terminal_summary(terminalreporter) -> None:
     ran = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
     if any("test_browser.py" in report.nodeid for report in ran):
         terminalreporter.write_line(f"Screenshots: {artifacts_folder()}")
+
+
+@pytest.fixture
+def own_surroundings(monkeypatch, tmp_path):
+    """An empty cache, no variable that changes where data comes from, and no network."""
+    for name in ("COURSE_DATA", "COURSE_MIRROR", "COURSE_RECORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COURSE_PROFILE", "cpu")
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    look_up = socket.getaddrinfo
+
+    def look_up_at_home(host, *others, **named):
+        assert host == "127.0.0.1", f"a test asked for {host}"
+        return look_up(host, *others, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_at_home)
+
+
+@pytest.fixture(params=data.SETS.values(), ids=data.SETS)
+def internet(request, own_surroundings) -> Iterator[Internet]:
+    """One after the other, each data set in a small form, on servers of this machine."""
+    internet = Internet(request.param)
+    yield internet
+    internet.close()
+
+
+@pytest.fixture
+def small(internet) -> Recipe:
+    return internet.recipe

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,9 @@ from urllib.parse import urlsplit
 ANSWER_SECONDS = 5
 CHUNK_SECONDS = 20
 CHUNK_BYTES = 16 * 1024
+SLOWEST_BYTES_PER_SECOND = 10_000
 ROUNDS = 2
+ABANDONED_SECONDS = 3600
 
 
 class DataError(Exception):
@@ -42,7 +46,7 @@ class _Fault(Exception):
 
 
 class _Silent(_Fault):
-    """The address kept us waiting, so it is not asked again."""
+    """The host kept us waiting, so it is not asked again."""
 
 
 def sha256_of(path: Path) -> str:
@@ -55,7 +59,9 @@ def sha256_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error})") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}); check its permissions and the disk"
+        ) from error
 
 
 def is_complete(files: Sequence[RemoteFile], folder: Path) -> bool:
@@ -69,29 +75,52 @@ def is_complete(files: Sequence[RemoteFile], folder: Path) -> bool:
 def fetch_any(alternatives: Sequence[Sequence[RemoteFile]], folder: Path) -> Sequence[RemoteFile]:
     """Download one of several sets of files that hold the same data; return the one that came.
 
-    Each address gets a second chance after all others had their first, unless it kept us waiting.
+    Each address of a file gets a second chance after the others had their first, unless its host
+    kept us waiting.  An institution's mirror, named by `COURSE_MIRROR`, is a copy of the whole
+    cache, in which each data set has a folder; it is asked first, and a line says where it failed.
 
     Raises:
         DataError: No set could be had completely, or the folder cannot be written.
     """
+    mirror = os.environ.get("COURSE_MIRROR", "").rstrip("/")
     faults: dict[str, _Fault] = {}
-    for files in list(alternatives) * ROUNDS:
-        if all(_fetch(file, folder, faults) for file in files):
+    _clear(folder)
+    for files in alternatives:
+        if all(_fetch(file, folder, mirror, faults) for file in files):
+            if fault := faults.get(_host(mirror)):
+                print(
+                    f"The mirror {_host(mirror)} failed ({fault}), and an official address served:"
+                    " check COURSE_MIRROR."
+                )
             return files
     reasons = "; ".join(f"{host}: {fault}" for host, fault in faults.items())
     raise DataError(f"the download failed ({reasons})")
 
 
-def _fetch(file: RemoteFile, folder: Path, faults: dict[str, _Fault]) -> bool:
+def _clear(folder: Path) -> None:
+    """Remove what a killed download left behind; a living one has just written to its file."""
+    with suppress(OSError):
+        for path in folder.glob("tmp*"):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()
+
+
+def _host(address: str) -> str:
+    """The name to show for an address, without a password that stands in it."""
+    name = address.partition("/")[0]
+    with suppress(ValueError):
+        name = urlsplit(address).netloc.rpartition("@")[2] or name
+    return name
+
+
+def _fetch(file: RemoteFile, folder: Path, mirror: str, faults: dict[str, _Fault]) -> bool:
     """Bring a file into the folder from the first address that has it; note faults by host."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    mirror = os.environ.get("COURSE_MIRROR", "").rstrip("/")
-    # A mirror is a copy of the whole cache, in which each data set has a folder of its own.
     own = [f"{mirror}/{folder.name}/{file.name}"] if mirror else []
-    for address in (*own, *file.addresses):
-        host = urlsplit(address).netloc or address
+    for address in (*own, *file.addresses) * ROUNDS:
+        host = _host(address)
         if isinstance(faults.get(host), _Silent):
             continue
         try:
@@ -114,7 +143,7 @@ def _save(address: str, output: str, _pooch: object, *, size: int, name: str) ->
     """Write what the address sends to a file, with a progress bar; the form that pooch calls."""
     from tqdm.auto import tqdm
 
-    received = 0
+    received, start = 0, time.monotonic()
     with (
         open(output, "wb") as file,
         tqdm(total=size, unit="B", unit_scale=True, desc=name, leave=False, delay=1) as bar,
@@ -125,6 +154,9 @@ def _save(address: str, output: str, _pooch: object, *, size: int, name: str) ->
                 break
             file.write(chunk)
             bar.update(len(chunk))
+            seconds = time.monotonic() - start
+            if seconds > CHUNK_SECONDS and received < seconds * SLOWEST_BYTES_PER_SECOND:
+                raise _Silent(f"sent only {received / seconds / 1000:.1f} kB a second")
     if received != size:
         sent = f"more than {size:,}" if received > size else f"{received:,} of {size:,}"
         raise _Fault(f"sent {sent} bytes of {name}")
@@ -195,6 +227,11 @@ def _fault(error: Exception) -> _Fault:
         return _Fault("its certificate is not trusted here")
     if isinstance(error, requests.ConnectionError):
         return _Fault("no connection")
+    if isinstance(error, requests.TooManyRedirects):
+        return _Fault("redirects in a circle")
+    invalid = requests.exceptions
+    if isinstance(error, invalid.InvalidURL | invalid.MissingSchema | invalid.InvalidSchema):
+        return _Fault("no address that starts with http:// or https://")
     if isinstance(error, requests.RequestException):
         return _Fault(f"the request was impossible ({type(error).__name__})")
     return _Fault("the connection broke off")
