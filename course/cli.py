@@ -180,17 +180,18 @@ def add_data(commands) -> None:
 
 
 def list_data(arguments: argparse.Namespace) -> int:
-    from course import data
+    from course.datasets import commands
 
-    return data.list_sets()
+    return commands.list_sets()
 
 
 def work_on_data(arguments: argparse.Namespace) -> int:
-    from course import data
+    from course.datasets import commands
 
     if arguments.data_action == "bundle":
-        return data.bundle(arguments.folder, arguments.names)
-    return {"fetch": data.fetch, "verify": data.verify}[arguments.data_action](arguments.names)
+        return commands.bundle(arguments.folder, arguments.names)
+    action = {"fetch": commands.fetch, "verify": commands.verify}[arguments.data_action]
+    return action(arguments.names)
 
 
 def add_progress(commands) -> None:

@@ -11,8 +11,7 @@ from artifacts import artifacts_folder
 from data_servers import Internet
 from lesson_runs import PIP, output_of
 
-from course import data
-from course.datasets.recipes import Recipe
+from course.datasets.recipes import SETS, Recipe
 from course.environment import python_in
 from course.locking import only_one
 
@@ -109,7 +108,7 @@ def own_surroundings(monkeypatch, tmp_path):
     monkeypatch.setattr(socket, "getaddrinfo", look_up_at_home)
 
 
-@pytest.fixture(params=data.SETS.values(), ids=data.SETS)
+@pytest.fixture(params=SETS.values(), ids=SETS)
 def internet(request, own_surroundings) -> Iterator[Internet]:
     """One after the other, each data set in a small form, on servers of this machine."""
     internet = Internet(request.param)

@@ -11,7 +11,7 @@ from course.datasets import cifar
 from course.datasets.downloads import DataError
 from course.datasets.recipes import CIFAR10
 
-BATCHES = (*cifar.TRAIN_BATCHES, *cifar.TEST_BATCHES)
+BATCHES = (*cifar.TRAIN_BATCHES, cifar.TEST_BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_records_of_a_wrong_length_or_number_are_refused(tmp_path, files, name, 
     text = files[path]
     spoilt = text[:change] if change < 0 else text + text[:change]
     refused(
-        tmp_path, as_archive(files | {path: spoilt}), f"{name} has {len(spoilt):,} bytes instead"
+        tmp_path, as_archive(files | {path: spoilt}), f"{name}' has {len(spoilt):,} bytes instead"
     )
 
 

@@ -30,7 +30,7 @@ def called(monkeypatch) -> list[tuple]:
     stand_in("run", "run")
     stand_in("doctor", "doctor", "collect")
     stand_in("testing", "test")
-    stand_in("data", "list_sets", "fetch", "bundle", "verify")
+    stand_in("datasets.commands", "list_sets", "fetch", "bundle", "verify")
     stand_in("progress", "show")
     stand_in("notebooks", "build")
     monkeypatch.setattr(environment, "checkout", lambda: Path("clone"))

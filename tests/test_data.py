@@ -14,7 +14,8 @@ import pytest
 from data_servers import as_npz, not_found
 
 from course import data
-from course.datasets import bundles, recipes, sources
+from course.datasets import bundles, commands, recipes, sources
+from course.datasets.downloads import DataError
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL_SETS = ROOT.parent / "shared" / "datasets"
@@ -75,7 +76,7 @@ SAMPLES = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
 def test_a_sample_has_not_changed(name, expected):
     images = SAMPLES[name](quiet=True)
     assert (images.name, images.source, images.variant) == (name, "sample", "sample")
-    assert images.classes == data.SETS[name].classes
+    assert images.classes == recipes.SETS[name].classes
     digests = {
         key: hashlib.sha256(getattr(images, key).tobytes()).hexdigest()[:16]
         for key in bundles.ARRAYS
@@ -152,7 +153,7 @@ def test_a_damaged_sample_is_refused(tmp_path):
     broken.write_bytes(recipes.FASHION_MNIST.sample.read_bytes()[:-1])
     damaged = replace(recipes.FASHION_MNIST, sample=broken)
     for recipe in (damaged, replace(recipes.CIFAR10, stand_in=damaged)):
-        with pytest.raises(data.DataError, match="install the course again"):
+        with pytest.raises(DataError, match="install the course again"):
             data.load(recipe)
 
 
@@ -160,7 +161,7 @@ def test_a_damaged_sample_is_refused(tmp_path):
 
 
 def test_smoke_uses_the_sample_even_where_there_is_more(monkeypatch, internet, small):
-    assert data.fetch([], sets(small)) == 0
+    assert commands.fetch([], sets(small)) == 0
     internet.misbehave(None)
     monkeypatch.setenv("COURSE_PROFILE", "smoke")
     assert data.load(small).variant == "sample" and not internet.asked
@@ -192,7 +193,7 @@ def test_gpu_downloads_after_saying_how_much_and_later_uses_the_cache(
 def test_a_bundle_goes_before_the_cache_and_the_cache_before_the_sample(
     monkeypatch, internet, small, tmp_path
 ):
-    assert data.bundle(tmp_path / "bundle", [], sets(small)) == 0
+    assert commands.bundle(tmp_path / "bundle", [], sets(small)) == 0
     assert data.load(small).source == "cache"
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "bundle"))
     images = data.load(small)
@@ -218,7 +219,7 @@ def test_quiet_prints_nothing_and_a_record_is_kept(monkeypatch, tmp_path, capsys
 @pytest.fixture
 def own_bundle(monkeypatch, small, tmp_path, capsys):
     folder = tmp_path / "a bundle 数据"
-    assert data.bundle(folder, [], sets(small)) == 0
+    assert commands.bundle(folder, [], sets(small)) == 0
     shutil.rmtree(small.cache)
     monkeypatch.setenv("COURSE_DATA", str(folder))
     capsys.readouterr()
@@ -254,9 +255,9 @@ def test_a_manifest_says_what_the_bundle_holds(small, own_bundle):
 
 
 def test_a_bundle_can_be_written_twice_but_replaces_nothing(small, own_bundle, capsys):
-    assert data.bundle(own_bundle, [small.name], sets(small)) == 0
+    assert commands.bundle(own_bundle, [small.name], sets(small)) == 0
     (own_bundle / f"{small.name}.npz").write_bytes(b"somebody's own work")
-    assert data.bundle(own_bundle, [small.name], sets(small)) == 1
+    assert commands.bundle(own_bundle, [small.name], sets(small)) == 1
     assert "exists and is different" in capsys.readouterr().out
     assert (own_bundle / f"{small.name}.npz").read_bytes() == b"somebody's own work"
 
@@ -265,13 +266,13 @@ def test_other_data_sets_in_a_bundle_stay(small, own_bundle):
     path = own_bundle / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8")) | {"imdb": {"file": "imdb.jsonl"}}
     path.write_text(json.dumps(manifest), encoding="utf-8")
-    assert data.bundle(own_bundle, [], sets(small)) == 0
+    assert commands.bundle(own_bundle, [], sets(small)) == 0
     assert json.loads(path.read_text(encoding="utf-8")) == manifest
 
 
 def test_no_bundle_is_begun_without_the_data(internet, small, tmp_path, capsys):
     internet.misbehave(not_found)
-    assert data.bundle(tmp_path / "bundle", [], sets(small)) == 1
+    assert commands.bundle(tmp_path / "bundle", [], sets(small)) == 1
     assert "the download failed" in capsys.readouterr().out
     assert not (tmp_path / "bundle").exists()
 
@@ -404,7 +405,7 @@ def test_a_spoilt_bundle_is_refused_in_a_sentence(
     spoil(own_bundle, small.name, internet.arrays)
     assert data.load(small).source == "sample"
     assert_sample_instead(small, capsys.readouterr(), "the bundle in COURSE_DATA", words)
-    assert data.verify([], sets(small)) == 1
+    assert commands.verify([], sets(small)) == 1
     assert words in capsys.readouterr().out
 
 
@@ -412,7 +413,11 @@ def test_a_spoilt_bundle_is_refused_in_a_sentence(
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path, capsys):
-    for command in (data.fetch, data.verify, lambda names: data.bundle(tmp_path, names)):
+    for command in (
+        commands.fetch,
+        commands.verify,
+        lambda names: commands.bundle(tmp_path, names),
+    ):
         assert command(["mnits"]) == 1
         assert (
             capsys.readouterr().out
@@ -423,29 +428,29 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path, capsys):
 
 def test_list_tells_where_the_data_is(small, own_bundle, capsys):
     def listed():
-        assert data.list_sets(sets(small)) == 0
+        assert commands.list_sets(sets(small)) == 0
         return capsys.readouterr().out
 
     assert small.name in listed() and "bundle" in listed() and "cache" not in listed()
-    assert data.fetch([], sets(small)) == 0
+    assert commands.fetch([], sets(small)) == 0
     (own_bundle / "manifest.json").unlink()
     assert "cache" in listed()
 
 
 def test_list_says_which_sample_stands_in(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
-    assert data.list_sets() == 0
+    assert commands.list_sets() == 0
     lines = capsys.readouterr().out.splitlines()
     (line,) = (line for line in lines if "cifar10" in line)
     assert "sample of fashion_mnist in its place" in line and "170.1 MB" in line
 
 
 def test_verify_is_content_with_sound_copies(small, own_bundle, capsys):
-    assert data.verify([small.name], sets(small)) == 0
+    assert commands.verify([small.name], sets(small)) == 0
     assert "cache: none here" in capsys.readouterr().out
-    assert data.fetch([small.name], sets(small)) == 0
+    assert commands.fetch([small.name], sets(small)) == 0
     capsys.readouterr()
-    assert data.verify([], sets(small)) == 0
+    assert commands.verify([], sets(small)) == 0
     own_sample = small.stand_in is None
     assert capsys.readouterr().out.count("as it should be") == 2 + own_sample
 
@@ -453,13 +458,13 @@ def test_verify_is_content_with_sound_copies(small, own_bundle, capsys):
 def test_fetching_several_says_first_how_much_is_missing(monkeypatch, internet, small, capsys):
     second = replace(small, name="second", title="Second")
     both = sets(small) | sets(second)
-    assert data.fetch([], both) == 0
+    assert commands.fetch([], both) == 0
     first_line = capsys.readouterr().out.splitlines()[0]
     size = sum(file.size for file in small.alternatives[0]) / 1e6
     assert first_line == (
         f"To download: {2 * size:.1f} MB ({small.name} {size:.1f}, second {size:.1f})"
     )
-    assert data.fetch([], both) == 0
+    assert commands.fetch([], both) == 0
     assert "To download" not in capsys.readouterr().out
 
 

@@ -16,7 +16,7 @@ from course.datasets.downloads import DataError
 
 FOLDER = "cifar-10-batches-bin"
 TRAIN_BATCHES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-TEST_BATCHES = ("test_batch.bin",)
+TEST_BATCH = "test_batch.bin"
 OTHER_BYTES = 10_000
 SIDE = 32
 RECORD_BYTES = 1 + 3 * SIDE * SIDE
@@ -33,63 +33,61 @@ def read_archive(path: Path, examples: tuple[int, int], num_classes: int) -> Arr
     Raises:
         DataError: The archive is damaged, incomplete, or holds anything that CIFAR-10's does not.
     """
-    arrays, places = {}, {}
-    for split, batches, count in zip(
-        ("train", "test"), (TRAIN_BATCHES, TEST_BATCHES), examples, strict=True
-    ):
-        arrays[f"x_{split}"] = np.empty((count, SIDE, SIDE, 3), np.uint8)
-        arrays[f"y_{split}"] = np.empty(count, np.uint8)
-        each = count // len(batches)
-        for number, batch in enumerate(batches):
-            places[batch] = split, slice(number * each, (number + 1) * each)
-    sizes = {name: (part.stop - part.start) * RECORD_BYTES for name, (_, part) in places.items()}
-    missing = set(places)
-    for name, content in _members(path, sizes):
+    (x_train, y_train), (x_test, y_test) = map(_room_for, examples)
+    parts = (np.split(array, len(TRAIN_BATCHES)) for array in (x_train, y_train))
+    places = dict(zip(TRAIN_BATCHES, zip(*parts, strict=True), strict=True))
+    places[TEST_BATCH] = x_test, y_test
+    sizes = {name: len(y) * RECORD_BYTES for name, (_, y) in places.items()}
+    for name, content in _batches(path, sizes):
+        images, labels = places.pop(name)
         records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
-        labels = records[:, 0]
+        labels[:] = records[:, 0]
+        images[:] = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         if labels.max() >= num_classes:
-            raise _refusal(
-                path, f"{name} has label {labels.max()}, and there are {num_classes} classes"
-            )
-        split, part = places[name]
-        arrays[f"y_{split}"][part] = labels
-        colours_first = records[:, 1:].reshape(-1, 3, SIDE, SIDE)
-        arrays[f"x_{split}"][part] = colours_first.transpose(0, 2, 3, 1)
-        missing.discard(name)
-    if missing:
-        raise _refusal(path, f"{', '.join(sorted(missing))} is not in it")
-    return arrays
+            classes = f"the classes are 0 to {num_classes - 1}"
+            raise _refusal(path, f"{name} has label {labels.max()}, and {classes}")
+    if places:
+        raise _refusal(path, f"{', '.join(places)} is not in it")
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
-def _members(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+def _room_for(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.empty((count, SIDE, SIDE, 3), np.uint8), np.empty(count, np.uint8)
+
+
+def _batches(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
     """Name and content of each batch, one at a time; anything suspicious is refused unread."""
     seen = set()
     try:
         with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
             for member in archive:
                 place = PurePosixPath(member.name)
-                if place.is_absolute() or ".." in place.parts or set("\\:") & set(member.name):
-                    raise _refusal(path, f"{member.name!r} reaches out of the archive's folder")
-                if not (member.isreg() or member.isdir()):
-                    raise _refusal(path, f"{member.name!r} is no ordinary file")
+                is_batch = str(place.parent) == FOLDER and place.name in sizes
+                if fault := _fault(member, place, sizes[place.name] if is_batch else None):
+                    raise _refusal(path, f"{member.name!r} {fault}")
                 if place in seen:
                     raise _refusal(path, f"{member.name!r} is in it twice")
                 seen.add(place)
-                if str(place.parent) == FOLDER and place.name in sizes:
-                    wanted = sizes[place.name]
-                    if member.size != wanted:
-                        raise _refusal(
-                            path,
-                            f"{place.name} has {member.size:,} bytes instead of {wanted:,}, which"
-                            f" are {wanted // RECORD_BYTES:,} records of {RECORD_BYTES:,}",
-                        )
+                if is_batch:
                     yield place.name, archive.extractfile(member).read()
-                elif member.size > OTHER_BYTES:
-                    raise _refusal(path, f"{member.name!r} is too long")
             while unpacked.read(OTHER_BYTES):
                 pass  # the check sum stands at the very end
     except (*UNREADABLE, tarfile.TarError) as error:
         raise _refusal(path, "it breaks off or is not a .tar.gz archive") from error
+
+
+def _fault(member: tarfile.TarInfo, place: PurePosixPath, batch_bytes: int | None) -> str | None:
+    """What is wrong with a member, where something is; only a batch must have a certain size."""
+    if place.is_absolute() or ".." in place.parts or set("\\:") & set(member.name):
+        return "reaches out of the archive's folder"
+    if not (member.isreg() or member.isdir()):
+        return "is no ordinary file"
+    if batch_bytes is None:
+        return "is too long" if member.size > OTHER_BYTES else None
+    if member.size != batch_bytes:
+        records = f"{batch_bytes // RECORD_BYTES:,} records of {RECORD_BYTES:,}"
+        return f"has {member.size:,} bytes instead of {batch_bytes:,}, which are {records}"
+    return None
 
 
 def _refusal(path: Path, reason: str) -> DataError:

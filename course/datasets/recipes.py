@@ -1,6 +1,7 @@
 """The data sets of images: what each holds and where it can be had."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,3 +205,5 @@ CIFAR10 = Recipe(
     ),
     stand_in=FASHION_MNIST,
 )
+
+SETS: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (MNIST, FASHION_MNIST, CIFAR10)}

@@ -8,10 +8,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from urllib.parse import urlsplit
 
-from course.data import SETS
 from course.datasets import bundles
 from course.datasets.downloads import DataError
-from course.datasets.recipes import Recipe
+from course.datasets.recipes import SETS, Recipe
 from course.diagnosis.finding import GOOD, NOTE, Finding, without_folders
 from course.diagnosis.packages import named
 

@@ -9,7 +9,7 @@ import psutil
 
 from course import benchmark, progress, results
 from course.checking import memory as memory_limits
-from course.data import SETS
+from course.datasets.recipes import SETS
 from course.diagnosis.ask import NoAnswer
 from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
 from course.diagnosis.packages import CONSTRAINTS

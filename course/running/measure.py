@@ -10,7 +10,7 @@ from pathlib import Path
 import tomli_w
 
 from course import benchmark, hardware, results
-from course.data import SETS
+from course.datasets.recipes import SETS
 from course.running import report_page
 from course.running.lesson_run import LessonRun, run_lesson
 from course.running.run_display import Display, make_console
