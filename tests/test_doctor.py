@@ -523,6 +523,7 @@ def test_offline_is_a_note_that_says_what_is_used_instead(server, monkeypatch):
 
 def test_a_mirror_is_asked_first_and_a_wrong_one_is_named(server, monkeypatch):
     monkeypatch.setenv("COURSE_MIRROR", f"{server}/")
+    assert addresses.sizes(sets("there"))["COURSE_MIRROR", f"{server}/digits/digits.npz"] == 1000
     assert addresses.data(sets(f"{server}/good")).level == GOOD
     for wrong in ("http://127.0.0.1:9", "no address at all"):
         monkeypatch.setenv("COURSE_MIRROR", wrong)

@@ -75,26 +75,35 @@ def is_complete(files: Sequence[RemoteFile], folder: Path) -> bool:
 def fetch_any(alternatives: Sequence[Sequence[RemoteFile]], folder: Path) -> Sequence[RemoteFile]:
     """Download one of several sets of files that hold the same data; return the one that came.
 
-    Each address of a file gets a second chance after the others had their first, unless its host
-    kept us waiting.  An institution's mirror, named by `COURSE_MIRROR`, is a copy of the whole
-    cache, in which each data set has a folder; it is asked first, and a line says where it failed.
+    The mirror is asked first; a line says where it failed and an official address served.  Each
+    address of a file gets a second chance after the others had their first, unless its host kept
+    us waiting.
 
     Raises:
         DataError: No set could be had completely, or the folder cannot be written.
     """
-    mirror = os.environ.get("COURSE_MIRROR", "").rstrip("/")
     faults: dict[str, _Fault] = {}
     _clear(folder)
     for files in alternatives:
-        if all(_fetch(file, folder, mirror, faults) for file in files):
-            if fault := faults.get(_host(mirror)):
+        if all(_fetch(file, folder, faults) for file in files):
+            mirror = mirror_address(folder.name, files[0])
+            if mirror is not None and _host(mirror) in faults:
                 print(
-                    f"The mirror {_host(mirror)} failed ({fault}), and an official address served:"
-                    " check COURSE_MIRROR."
+                    f"The mirror {_host(mirror)} failed ({faults[_host(mirror)]}), and an official"
+                    " address served: check COURSE_MIRROR."
                 )
             return files
     reasons = "; ".join(f"{host}: {fault}" for host, fault in faults.items())
     raise DataError(f"the download failed ({reasons})")
+
+
+def mirror_address(name: str, file: RemoteFile) -> str | None:
+    """Where an institution's mirror has a file of the data set `name`; None without a mirror.
+
+    `COURSE_MIRROR` is the address of a copy of the whole cache: each data set has a folder.
+    """
+    mirror = os.environ.get("COURSE_MIRROR", "").rstrip("/")
+    return f"{mirror}/{name}/{file.name}" if mirror else None
 
 
 def _clear(folder: Path) -> None:
@@ -113,13 +122,14 @@ def _host(address: str) -> str:
     return name
 
 
-def _fetch(file: RemoteFile, folder: Path, mirror: str, faults: dict[str, _Fault]) -> bool:
+def _fetch(file: RemoteFile, folder: Path, faults: dict[str, _Fault]) -> bool:
     """Bring a file into the folder from the first address that has it; note faults by host."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    own = [f"{mirror}/{folder.name}/{file.name}"] if mirror else []
-    for address in (*own, *file.addresses) * ROUNDS:
+    mirror = mirror_address(folder.name, file)
+    addresses = file.addresses if mirror is None else (mirror, *file.addresses)
+    for address in addresses * ROUNDS:
         host = _host(address)
         if isinstance(faults.get(host), _Silent):
             continue

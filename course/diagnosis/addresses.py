@@ -9,7 +9,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from course.datasets import bundles
-from course.datasets.downloads import DataError
+from course.datasets.downloads import DataError, mirror_address
 from course.datasets.recipes import SETS, Recipe
 from course.diagnosis.finding import GOOD, NOTE, Finding, without_folders
 from course.diagnosis.packages import named
@@ -56,8 +56,10 @@ def sizes(sets: Mapping[str, Recipe]) -> dict[tuple[str, str], int]:
         for file in files
         for address in file.addresses
     }
-    if mirror := os.environ.get("COURSE_MIRROR", "").rstrip("/"):
-        wanted |= {("COURSE_MIRROR", f"{mirror}/{file.name}"): file.size for file in files[:1]}
+    name, recipe = next(iter(sets.items()))
+    first = recipe.alternatives[0][0]
+    if mirror := mirror_address(name, first):
+        wanted["COURSE_MIRROR", mirror] = first.size
     return wanted
 
 
