@@ -104,6 +104,16 @@ def test_what_goes_wrong_once_is_tried_again(internet, small, answer):
     assert_same(data.load(small), internet.arrays)
 
 
+def test_a_mirror_that_serves_at_its_second_chance_is_not_blamed(
+    monkeypatch, internet, small, capsys
+):
+    monkeypatch.setenv("COURSE_MIRROR", internet.mirror.address)
+    internet.misbehave(data_servers.not_found)
+    internet.mirror.answer, internet.mirror.only_first = data_servers.internal_error, True
+    assert commands.fetch([], sets(small)) == 0
+    assert "COURSE_MIRROR" not in capsys.readouterr().out
+
+
 def hosts_of(recipe):
     files = (file for files in recipe.alternatives for file in files)
     addresses = (address for file in files for address in file.addresses)

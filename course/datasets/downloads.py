@@ -136,6 +136,7 @@ def _fetch(file: RemoteFile, folder: Path, faults: dict[str, _Fault]) -> bool:
         try:
             downloader = partial(_save, size=file.size, name=file.name)
             pooch.retrieve(address, f"sha256:{file.sha256}", file.name, folder, None, downloader)
+            faults.pop(host, None)  # it works after all
             return True
         except _Fault as fault:
             faults[host] = fault
