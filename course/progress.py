@@ -68,9 +68,13 @@ def _append(entries: Iterable[dict]) -> None:
 def attempts() -> list[dict]:
     """Every readable attempt, oldest first: {"exercise": name, "passed": bool, "time": seconds}."""
     try:
-        lines = path().read_text("utf-8", errors="replace").splitlines()
+        return _recorded()
     except OSError:
         return []
+
+
+def _recorded() -> list[dict]:
+    lines = path().read_text("utf-8", errors="replace").splitlines()
     found = [entry for entry in map(_parse, lines) if entry is not None]
     return sorted(found, key=lambda entry: entry["time"])
 
@@ -99,24 +103,23 @@ def passed() -> set[str]:
     return {entry["exercise"] for entry in attempts() if entry["passed"]}
 
 
-def export(file: str | Path = FILE) -> Path:
-    """Write all attempts to `file`, to take them to another machine; returns its path.
+def export(file: str | Path = FILE) -> None:
+    """Write all attempts to `file`, to take them to another machine.
 
     What a file of progress that is there already holds stays in it.
 
     Raises:
-        Problem: the file is something else, or cannot be written.
+        Problem: the file is something else or cannot be written, or the record cannot be read.
     """
     file = Path(file).expanduser().resolve()
     with _alone(file):
         there = _read(file) if file.exists() else []
-        own = attempts()
+        own = _own()
         merged = sorted([*own, *_missing(there, own)], key=lambda entry: entry["time"])
         lines = ",\n".join(json.dumps(entry) for entry in merged)
         head = f'"format": {json.dumps(FORMAT)}, "version": {VERSION}'
         replace_file(file, f'{{{head}, "attempts": [\n{lines}\n]}}\n')
     print(f"{_count(len(merged), 'attempt')} written to {file}.")
-    return file
 
 
 def import_(file: str | Path = FILE) -> None:
@@ -130,7 +133,7 @@ def import_(file: str | Path = FILE) -> None:
     file = Path(file).expanduser()
     theirs = _read(file)
     with _alone(path()):
-        before, own = passed(), attempts()
+        before, own = passed(), _own()
         added = _missing(theirs, own)
         try:
             if added:
@@ -145,6 +148,22 @@ def import_(file: str | Path = FILE) -> None:
         f"{_count(len(added), 'attempt')} added from {file}; "
         f"{_count(newly, 'more exercise')} solved than before."
     )
+
+
+def _own() -> list[dict]:
+    """The attempts recorded here.
+
+    Raises:
+        Problem: there is a record, but it cannot be read.
+    """
+    try:
+        return _recorded()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise Problem(
+            f"Your progress cannot be read ({_reason(error)}: {path()}): see that it is yours."
+        ) from error
 
 
 def _missing(theirs: list[dict], own: list[dict]) -> list[dict]:

@@ -41,7 +41,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 60_000  # milliseconds: the machine may be busy with other tests
+PATIENCE = 120_000  # milliseconds: the machine may be busy with other tests
 WIDE, PHONE = {"width": 1200, "height": 1000}, {"width": 390, "height": 844}
 
 

@@ -48,7 +48,7 @@ def test_a_fresh_machine_knows_what_another_one_has_recorded(laptop, colab, file
     with laptop:
         progress.record("a.one", False)
         progress.record("a.one", True)
-        assert progress.export(file) == file
+        progress.export(file)
     with colab:
         progress.import_(file)
         assert attempts() == [("a.one", False), ("a.one", True)]
@@ -239,6 +239,17 @@ def test_a_record_that_cannot_be_written_says_so_and_what_to_set(laptop, file):
     laptop.home.write_text("not a folder", "utf-8")
     with laptop, pytest.raises(Problem, match=r"cannot be saved.*set COURSE_HOME to a folder"):
         progress.import_(file)
+
+
+def test_a_record_that_cannot_be_read_is_not_taken_for_an_empty_one(laptop, file):
+    file.write_bytes(container(WHOLE))
+    before = file.read_bytes()
+    with laptop:
+        progress.path().mkdir(parents=True)
+        for move in (progress.export, progress.import_):
+            with pytest.raises(Problem, match=r"Your progress cannot be read \(.*it is yours\."):
+                move(file)
+    assert file.read_bytes() == before
 
 
 def test_processes_that_import_and_record_at_once_lose_and_repeat_nothing(laptop, file):
