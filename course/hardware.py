@@ -133,7 +133,7 @@ def memory_gb() -> float:
 def describe() -> str:
     """One line for people: device, cores, memory and profile."""
     name = _gpu_name() if device() == "cuda" else "CPU"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # noqa: TID251
     return f"{name}, {cores} cores, {memory_gb():.0f} GB of memory, profile {profile()}"
 
 

@@ -29,12 +29,12 @@ def try_to_lock(file: int) -> bool:
     """Lock an open file until it is closed; False where another process has locked it."""
     try:
         if os.name == "nt":
-            import msvcrt
+            import msvcrt  # noqa: TID251
 
             os.lseek(file, 0, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
+            import fcntl  # noqa: TID251
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

@@ -100,7 +100,7 @@ def test_help_loads_nothing_heavy():
         "try: cli.main(['--help'])\n"
         f"except SystemExit: print('LOADED', [name for name in {HEAVY} if name in sys.modules])"
     )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8")
     assert answer.stdout.endswith("LOADED []\n")
 
 

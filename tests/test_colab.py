@@ -182,7 +182,8 @@ def test_where_something_does_not_fit_it_stays_and_the_student_is_told(colab, tm
     metadata.rename(old)
     unfit = packages / "platformdirs-1.0.dist-info"
     unfit.mkdir()
-    (unfit / "METADATA").write_text("Metadata-Version: 2.1\nName: platformdirs\nVersion: 1.0\n")
+    text = "Metadata-Version: 2.1\nName: platformdirs\nVersion: 1.0\n"
+    (unfit / "METADATA").write_text(text, "utf-8")
     try:
         before = packages_in(colab)
         answer = subprocess.run(

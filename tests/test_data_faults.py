@@ -462,7 +462,7 @@ def test_without_a_network_the_command_says_so_and_what_to_do(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limit is one of Unix")
 def test_a_file_that_cannot_grow_leaves_no_half_of_it(internet, small, tmp_path, capsys):
-    import resource
+    import resource  # noqa: TID251
 
     def limited(work):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)

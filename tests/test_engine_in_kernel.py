@@ -286,7 +286,7 @@ check(answer)"""
 def test_the_person_s_interrupt_reaches_the_cell(kernel):
     request = kernel.send(
         "engine.TIME_LIMIT = 20\ndef answer(x):\n"
-        "    threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()\n"
+        "    threading.Thread(target=signal.raise_signal, args=[signal.SIGINT]).start()\n"
         "    while True: pass\ncheck(answer)"
     )
     ran = kernel.result(request)

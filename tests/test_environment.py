@@ -144,9 +144,9 @@ def test_an_old_python_says_what_is_needed_or_goes_on_with_a_fitting_one(clone, 
     assert len(alone.stderr.splitlines()) == 1
 
     shim, good = tmp_path / "python3.11", tmp_path / "python3.12"
-    shim.write_text("#!/bin/sh\necho 'not installed' >&2\nexit 127\n")
+    shim.write_text("#!/bin/sh\necho 'not installed' >&2\nexit 127\n", "utf-8")
     shim.chmod(0o755)
-    good.write_text(f'#!/bin/sh\nexec "{BASE}" "$@"\n')
+    good.write_text(f'#!/bin/sh\nexec "{BASE}" "$@"\n', "utf-8")
     good.chmod(0o755)
     helped = run(clone, "--help", python=python, PATH=str(tmp_path))
     assert helped.returncode == 7

@@ -137,7 +137,7 @@ def test_ctrl_c_stops_the_kernel_and_is_passed_on(tmp_path):
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert process.stdout.readline() == "ready\n"
     kernel = int((tmp_path / "pid").read_text(encoding="utf-8"))

@@ -145,7 +145,7 @@ def test_deep_recursion_through_c_ends_in_an_error_and_not_in_a_crash():
 
 @LINUX
 def test_memory_beyond_the_limit_is_refused_and_the_limit_goes(monkeypatch):
-    import resource
+    import resource  # noqa: TID251
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
     monkeypatch.setattr(memory, "MOST_BYTES", 300 * 10**6)

@@ -56,13 +56,13 @@ def test_the_printed_address_opens_the_lesson_and_ctrl_c_ends_everything_quietly
         assert [file["name"] for file in contents["content"]] == [lab.FIRST]
         assert lab.running_in(folder)["token"] in address
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # noqa: TID251
         rest = process.communicate(timeout=20)[0]
     assert process.returncode == 0
     assert "Stopped" in rest and "Traceback" not in rest
     assert lab.running_in(folder) is None
     with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+        os.killpg(process.pid, 0)  # noqa: TID251
     log = (folder / lab.LOG).read_text("utf-8")
     assert "recognized" not in log and "Traceback" not in log
 

@@ -20,7 +20,7 @@ with only_one(pathlib.Path(sys.argv[1]), "WAITING"):
 @pytest.fixture
 def holder(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout.readline() == "HELD\n"
     yield process

@@ -1,6 +1,7 @@
 """Work that does not end is stopped, on every path, and leaves nothing behind."""
 
-import os
+import contextlib
+import ctypes
 import signal
 import sys
 import threading
@@ -157,8 +158,82 @@ def test_work_that_ends_just_in_time_leaks_no_interrupt(own_handler):
     assert own_handler == []
 
 
+def arrives_in_join(event, monkeypatch):
+    """Let `event` happen while the watchdog is being waited for, once."""
+    join = threading.Thread.join
+    left = [event]
+
+    def join_and_more(self, timeout=None):
+        if left:
+            left.pop()()
+        return join(self, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", join_and_more)
+
+
+def raise_in_this_thread():
+    time_limit._raise_in_thread(
+        ctypes.c_ulong(threading.get_ident()), ctypes.py_object(time_limit.TimeIsUp)
+    )
+
+
+def test_a_signal_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
+    monkeypatch.setattr(time_limit, "POKE_SECONDS", PATIENCE)  # none from the watchdog
+    arrives_in_join(lambda: signal.raise_signal(signal.SIGINT), monkeypatch)
+    assert run_limited(lambda: time.sleep(2 * LIMIT) or "done", LIMIT) == "done"
+    assert own_handler == []
+
+
+def test_an_exception_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
+    handler = signal.getsignal(signal.SIGINT)
+    arrives_in_join(raise_in_this_thread, monkeypatch)
+    assert run_limited(lambda: "done", PATIENCE) == "done"
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert sum(range(1000)) == 499500  # nothing arrives afterwards
+
+
+def test_an_exception_that_is_still_on_its_way_is_caught_before_the_end(monkeypatch):
+    def slow_range(stop):
+        raise_in_this_thread()
+        yield from range(stop)
+        raise AssertionError("The exception did not arrive.")
+
+    monkeypatch.setattr(time_limit, "range", slow_range, raising=False)
+    time_limit._take_what_is_on_its_way()
+    assert sum(range(1000)) == 499500
+
+
+def test_a_handler_that_python_does_not_know_is_replaced_by_the_usual_one(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(signal, "getsignal", lambda number: None)
+            assert run_limited(lambda: 7, PATIENCE) == 7
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_the_line_after_a_stop_raises_again_unless_the_work_has_ended(finished):
+    clock, before, passed = time_limit._Clock(0), sys.gettrace(), []
+    clock.finished = finished
+
+    def work():
+        time_limit._raise_again_at_next_line(sys._getframe(), clock)
+        passed.append("the next line")
+
+    try:
+        with contextlib.nullcontext() if finished else pytest.raises(TimeIsUp):
+            work()
+    finally:
+        clock.finished = True
+        sys.settrace(before)
+    assert passed == (["the next line"] if finished else [])
+
+
 def test_the_person_s_interrupt_arrives_as_one():
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
     timer.start()
     with pytest.raises(Interrupted):
         run_limited(loops, PATIENCE)
@@ -179,7 +254,8 @@ def test_one_long_call_that_cannot_be_stopped_is_reported_once(monkeypatch):
 
 
 def test_an_import_that_is_under_way_may_finish(tmp_path, monkeypatch):
-    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.5)\nDONE = True\n")
+    program = "import time\ntime.sleep(0.5)\nDONE = True\n"
+    (tmp_path / "slow_to_import.py").write_text(program, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
 
     def work():

@@ -24,7 +24,7 @@ def limited() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    import resource
+    import resource  # noqa: TID251
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
     most = _bytes_in_use() + int(min(MOST_BYTES, SHARE * bytes_free()))

@@ -120,7 +120,7 @@ def run_limited(
 
 def _send_interrupt() -> None:
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # noqa: TID251
     else:  # Windows
         signal.raise_signal(signal.SIGINT)
 
