@@ -108,12 +108,21 @@ def add_run(commands) -> None:
     command.add_argument(
         "--measure", action="store_true", help="maintainers: write course/expected.toml anew"
     )
+    command.add_argument(
+        "--like-binder", action="store_true", help="on one core, with the memory that Binder gives"
+    )
     command.add_argument("--seeds", type=int, default=5, help="with --measure: runs per lesson")
 
     def action(arguments: argparse.Namespace) -> int:
         from course.run import run
 
-        return run(arguments.lessons, arguments.profile, arguments.measure, arguments.seeds)
+        return run(
+            arguments.lessons,
+            arguments.profile,
+            arguments.measure,
+            arguments.seeds,
+            arguments.like_binder,
+        )
 
     command.set_defaults(action=action)
 

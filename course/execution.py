@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+from course.small_machine import MemoryGroup
 
 SAMPLE_INTERVAL = 0.1  # seconds between two looks at the memory
 LONGEST_ERROR = 400  # characters
@@ -47,6 +49,7 @@ def execute(
     environment: dict[str, str],
     cell_timeout: float = 300,
     on_cell: Callable[[int, int], None] | None = None,
+    memory_limit_mb: int | None = None,
 ) -> Execution:
     """Run the code cells of `notebook` in place, until the end or the first error.
 
@@ -57,10 +60,32 @@ def execute(
     Memory is the sum of the resident sizes (RSS) of the kernel and its children, so a page
     that they share counts once for each. On Linux the kernel's own high-water mark is read
     too, so that a peak between two samples is not missed.
+
+    A kernel that with its children uses more than `memory_limit_mb` is ended, and the run has
+    failed: by Linux at once where this process may make control groups, else by us at the next
+    sample. A peak that only the high-water mark shows fails the run at its end.
     """
     # Also on Windows the kind of loop on which ZeroMQ can wait.
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        return runner.run(_execute(notebook, folder, environment, cell_timeout, on_cell))
+    with (
+        _memory_group(memory_limit_mb) as group,
+        asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner,
+    ):
+        memory = MemoryWatch(memory_limit_mb, group)
+        return runner.run(_execute(notebook, folder, environment, cell_timeout, on_cell, memory))
+
+
+@contextmanager
+def _memory_group(limit_mb: int | None) -> Iterator[MemoryGroup | None]:
+    """A group of processes with this limit, or None where there is no limit or no such group."""
+    try:
+        group = None if limit_mb is None else MemoryGroup(limit_mb)
+    except OSError:  # `MemoryWatch` alone keeps the limit
+        group = None
+    try:
+        yield group
+    finally:
+        if group is not None:
+            group.close()
 
 
 async def _execute(
@@ -69,6 +94,7 @@ async def _execute(
     environment: dict[str, str],
     cell_timeout: float,
     on_cell: Callable[[int, int], None] | None,
+    memory: "MemoryWatch",
 ) -> Execution:
     # Without folders to look in, the only kernel there is runs on this very interpreter.
     manager = AsyncKernelManager(
@@ -78,18 +104,19 @@ async def _execute(
         notebook, km=manager, timeout=math.ceil(cell_timeout), record_timing=False
     )
     manager.log = client.log = QUIET
-    memory = MemoryWatch()
     started = time.perf_counter()
     try:
-        async with _kernel(client, folder, environment):
+        async with _kernel(client, folder, environment, memory.group):
             sampling = asyncio.create_task(memory.sample(manager.provisioner.pid))
             started = time.perf_counter()
-            error = await _run_cells(client, on_cell)
+            error = await _run_cells(client, on_cell, memory)
             seconds = time.perf_counter() - started
             sampling.cancel()
             memory.look(manager.provisioner.pid)
     except _KernelDidNotStart as problem:
         return Execution(time.perf_counter() - started, 0.0, str(problem))
+    if memory.was_passed() and memory.complaint not in (error or ""):
+        error = f"{memory.complaint} {error or ''}".rstrip()
     return Execution(seconds, memory.peak / 1e6, error)
 
 
@@ -99,7 +126,7 @@ class _KernelDidNotStart(Exception):
 
 @asynccontextmanager
 async def _kernel(
-    client: NotebookClient, folder: Path, environment: dict[str, str]
+    client: NotebookClient, folder: Path, environment: dict[str, str], group: MemoryGroup | None
 ) -> AsyncIterator[None]:
     """A kernel that is gone at the end, whatever happens in between."""
     manager = client.km
@@ -110,6 +137,7 @@ async def _kernel(
                 env=os.environ | environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                **({} if group is None else {"preexec_fn": group.enter}),
             )
             await client.async_start_new_kernel_client()
         except (RuntimeError, OSError) as problem:
@@ -126,7 +154,7 @@ async def _kernel(
 
 
 async def _run_cells(
-    client: NotebookClient, on_cell: Callable[[int, int], None] | None
+    client: NotebookClient, on_cell: Callable[[int, int], None] | None, memory: "MemoryWatch"
 ) -> str | None:
     """Run the cells; return None, or one line about the first that failed."""
     cells = [
@@ -147,6 +175,8 @@ async def _run_cells(
         except DeadKernelError:
             if asyncio.current_task().cancelling():  # nbclient takes Ctrl-C for a dead kernel
                 raise asyncio.CancelledError from None
+            if memory.was_passed():
+                return f"Cell [{number}]: {memory.complaint}"
             return f"Cell [{number}]: {_cause_of_death(await client.km.provisioner.poll())}"
         if on_cell is not None:
             on_cell(number, len(cells))
@@ -171,10 +201,13 @@ def _one_line(text: object) -> str:
 
 
 class MemoryWatch:
-    """The largest memory that a process and its children have used, in bytes."""
+    """The largest memory that a process and its children have used, in bytes, and its limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_mb: int | None, group: MemoryGroup | None) -> None:
         self.peak = 0
+        self.limit_mb = limit_mb
+        self.group = group
+        self.complaint = f"More than {limit_mb} MB of memory, the limit, were in use."
 
     async def sample(self, pid: int) -> None:
         """Look again and again, until cancelled."""
@@ -183,18 +216,35 @@ class MemoryWatch:
             await asyncio.sleep(SAMPLE_INTERVAL)
 
     def look(self, pid: int) -> None:
-        """Look once; a process that has ended counts as nothing."""
+        """Look once, and end what has passed the limit; a process that has ended is nothing."""
         self.peak = max(self.peak, _tree_memory(pid), _high_water_mark(pid))
+        if self.was_passed():
+            for member in _tree(pid):
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+
+    def was_passed(self) -> bool:
+        """Whether there is a limit and more was used, or would have been."""
+        if self.limit_mb is None:
+            return False
+        ended = self.group is not None and self.group.count_of_ended() > 0
+        return ended or self.peak > self.limit_mb * 10**6
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it; none where it has ended."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _tree_memory(pid: int) -> int:
     total = 0
-    try:
-        process = psutil.Process(pid)
-        for member in [process, *process.children(recursive=True)]:
+    for member in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
             total += member.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass  # ended between two looks: what was summed up so far stands
     return total
 
 

@@ -10,6 +10,7 @@ from course.running import report_page
 from course.running.lesson_run import LessonRun, run_lesson
 from course.running.measure import measure_lessons
 from course.running.run_display import Display, headline, make_console, table, went_well
+from course.small_machine import BINDERS_MEMORY_MB, use_one_core
 
 
 def run(
@@ -17,12 +18,16 @@ def run(
     profile: str | None = None,
     measure: bool = False,
     seeds: int = results.FEWEST_RUNS,
+    like_binder: bool = False,
     root: Path | None = None,
 ) -> int:
     """Run the lessons named, or all, and write runs/<stamp>/report.html and report.json.
 
     With `measure` each lesson runs once per seed, and the bands and budgets of expected.toml
     are written instead of a report. Sets COURSE_PROFILE for this process, too.
+
+    With `like_binder` this process and all that it starts stay on one core, and a lesson that
+    uses more memory than Binder leaves to it is ended and has failed.
 
     Returns:
         0 where every lesson ran and no figure is below its band; 1 where not (a lesson that runs
@@ -33,12 +38,14 @@ def run(
         chosen = choose(lessons, root / "notebooks")
         os.environ["COURSE_PROFILE"] = profile = profile or hardware.profile()
         hardware.profile()  # raises where the word is none of the three
+        if measure and like_binder:
+            raise ValueError("Leave --like-binder out: --measure is for the machine as it is.")
         if measure:
             return measure_lessons(chosen, profile, seeds)
     except ValueError as problem:
         print(problem, file=sys.stderr)
         return 2
-    return _run_and_report(chosen, profile, root / "runs")
+    return _run_and_report(chosen, profile, root / "runs", like_binder)
 
 
 def choose(lessons: list[str], folder: Path) -> list[Path]:
@@ -68,9 +75,13 @@ def _is_called(stem: str, asked: str) -> bool:
     return asked in (stem.lower(), name.lower())
 
 
-def _run_and_report(chosen: list[Path], profile: str, runs_folder: Path) -> int:
+def _run_and_report(chosen: list[Path], profile: str, runs_folder: Path, like_binder: bool) -> int:
     folder = _new_folder(runs_folder)
     console = make_console()
+    limit = BINDERS_MEMORY_MB if like_binder else None
+    if like_binder:
+        cores = "one core" if use_one_core() else "all cores, since macOS ties nothing to one"
+        console.print(f"As on Binder: at most {limit} MB of memory for a lesson; {cores}.")
     budgets = [results.budget(path.stem, profile).get("seconds") for path in chosen]
     runs: list[LessonRun] = []
     try:
@@ -78,7 +89,15 @@ def _run_and_report(chosen: list[Path], profile: str, runs_folder: Path) -> int:
             for number, path in enumerate(chosen):
                 display.start(number)
                 save_as = folder / path.name
-                runs.append(run_lesson(path, profile, on_cell=display.cell, save_as=save_as))
+                runs.append(
+                    run_lesson(
+                        path,
+                        profile,
+                        on_cell=display.cell,
+                        save_as=save_as,
+                        memory_limit_mb=limit,
+                    )
+                )
                 display.finish(runs[-1])
     except KeyboardInterrupt:
         console.print("Stopped by Ctrl-C; this is what ran so far.")

@@ -19,9 +19,13 @@ import dataclasses, json, sys
 from pathlib import Path
 import nbformat
 from course.execution import execute
+from course.small_machine import BINDERS_MEMORY_MB, use_one_core
 path, timeout = Path(sys.argv[1]), float(sys.argv[2])
 notebook = nbformat.read(path, as_version=4)
-measured = execute(notebook, Path.cwd(), environment={}, cell_timeout=timeout)
+use_one_core()
+measured = execute(
+    notebook, Path.cwd(), {}, cell_timeout=timeout, memory_limit_mb=BINDERS_MEMORY_MB
+)
 nbformat.write(notebook, path)
 print(json.dumps(dataclasses.asdict(measured)))
 """
@@ -43,7 +47,10 @@ def run_nbval(python: Path, notebook: Path, folder: Path) -> str:
 
 
 def run_measured(python: Path, notebook: NotebookNode, folder: Path) -> tuple[NotebookNode, dict]:
-    """Execute the notebook in a new folder; return it with its outputs, and the `Execution`."""
+    """Execute the notebook in a new folder; return it with its outputs, and the `Execution`.
+
+    It runs as on Binder: on one core, and ended where it asks for more memory than is there.
+    """
     work, file = folder / "work", folder / "lesson.ipynb"
     work.mkdir()
     nbformat.write(notebook, file)

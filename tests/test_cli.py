@@ -42,9 +42,10 @@ def called(monkeypatch) -> list[tuple]:
     [
         ("lab", ("lab", {"browser": True})),
         ("lab --no-browser", ("lab", {"browser": False})),
-        ("run", ("run", [], None, False, 5, {})),
-        ("run 01 --profile smoke", ("run", ["01"], "smoke", False, 5, {})),
-        ("run 00 01 --measure --seeds 7", ("run", ["00", "01"], None, True, 7, {})),
+        ("run", ("run", [], None, False, 5, False, {})),
+        ("run 01 --profile smoke", ("run", ["01"], "smoke", False, 5, False, {})),
+        ("run 00 01 --measure --seeds 7", ("run", ["00", "01"], None, True, 7, False, {})),
+        ("run --like-binder", ("run", [], None, False, 5, True, {})),
         ("doctor", ("doctor", False, {})),
         ("doctor --json", ("doctor", True, {})),
         ("doctor --collect room", ("collect", Path("room"), {})),

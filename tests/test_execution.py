@@ -7,12 +7,15 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import nbformat.v4
 import psutil
 import pytest
 
+from course import small_machine
 from course.execution import Execution, execute
+from course.small_machine import MemoryGroup
 
 
 def notebook(*sources: str):
@@ -110,6 +113,93 @@ def test_the_memory_of_child_processes_counts(tmp_path):
     child = "import time; block = b'x' * 300_000_000; time.sleep(1)"
     lesson = notebook(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])")
     assert execute(lesson, tmp_path, {}).peak_memory_mb > 300
+
+
+@pytest.fixture(params=["control group", "looks"])
+def kept_by(request, monkeypatch) -> str:
+    """What keeps the limit of memory: Linux, where it lets us make a group, or only we."""
+    if request.param == "looks":
+        monkeypatch.setattr(small_machine, "OWN_GROUPS", Path("no such file"))
+        return request.param
+    try:
+        MemoryGroup(100).close()
+    except OSError as problem:
+        pytest.skip(f"this process cannot make control groups: {problem}")
+    return request.param
+
+
+TOO_MUCH = "More than 350 MB of memory, the limit, were in use."
+
+
+def groups_left() -> list[Path]:
+    return list(small_machine.GROUPS.rglob(f"course-{os.getpid()}-*"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "block = b'x' * 400_000_000\nimport time; time.sleep(5)",
+        "import subprocess, sys\n"
+        "child = \"import time; block = b'x' * 400_000_000; time.sleep(5)\"\n"
+        "subprocess.run([sys.executable, '-c', child], check=True)",
+    ],
+    ids=["kernel", "child"],
+)
+def test_what_passes_the_limit_of_memory_is_ended_and_has_failed(source, kept_by, tmp_path):
+    started = time.monotonic()
+    execution = execute(notebook("1", source, "2"), tmp_path, {}, memory_limit_mb=350)
+    assert TOO_MUCH in execution.error and "Cell [2]" in execution.error
+    assert time.monotonic() - started < 20
+    assert groups_left() == []
+
+
+def test_below_the_limit_nothing_happens(kept_by, tmp_path):
+    execution = execute(
+        notebook("1", "block = b'x' * 50_000_000"), tmp_path, {}, memory_limit_mb=500
+    )
+    assert execution.error is None
+    assert groups_left() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a high-water mark")
+def test_a_short_peak_between_two_looks_passes_the_limit_too(kept_by, tmp_path, monkeypatch):
+    monkeypatch.setattr("course.execution.SAMPLE_INTERVAL", 60)
+    lesson = notebook("block = b'x' * 400_000_000\ndel block")
+    execution = execute(lesson, tmp_path, {}, memory_limit_mb=350)
+    assert TOO_MUCH in execution.error
+
+
+@pytest.mark.parametrize("kept_by", ["control group"], indirect=True)
+def test_a_group_also_sees_a_short_peak_of_a_child(kept_by, tmp_path, monkeypatch):
+    monkeypatch.setattr("course.execution.SAMPLE_INTERVAL", 60)
+    child = "block = b'x' * 400_000_000"
+    lesson = notebook(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])")
+    assert execute(lesson, tmp_path, {}, memory_limit_mb=350).error == TOO_MUCH
+
+
+def test_a_group_that_has_no_limits_is_not_taken_for_one(tmp_path, monkeypatch):
+    """As a container shows it whose own group hands nothing down (version 2)."""
+    own = tmp_path / "own"
+    own.write_text("0::/user.slice/shell.scope\n", "utf-8")
+    monkeypatch.setattr(small_machine, "OWN_GROUPS", own)
+    monkeypatch.setattr(small_machine, "GROUPS", tmp_path)
+    (tmp_path / "user.slice").mkdir()
+    with pytest.raises(OSError, match="No process can be put into"):
+        MemoryGroup(100)
+    assert list((tmp_path / "user.slice").iterdir()) == []
+
+
+def test_one_core_is_left_to_what_is_started_afterwards():
+    program = (
+        "import psutil, subprocess, sys\n"
+        "from course.small_machine import use_one_core\n"
+        "ask = 'import psutil; print(len(psutil.Process().cpu_affinity()))'\n"
+        "print(use_one_core())\n"
+        "if hasattr(psutil.Process, 'cpu_affinity'):\n"
+        "    print(subprocess.check_output([sys.executable, '-c', ask], text=True))\n"
+    )
+    said = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert said == (["False"] if sys.platform == "darwin" else ["True", "1"])
 
 
 def test_a_kernel_that_cannot_start_gives_one_line(tmp_path):

@@ -20,7 +20,15 @@ LAYERS = (
     {"checking"},
     {"exercises"},
     # What lessons use ends here; what makes, runs and publishes them comes above.
-    {"benchmark", "environment", "execution", "installation", "webpage", "workspace"},
+    {
+        "benchmark",
+        "environment",
+        "execution",
+        "installation",
+        "small_machine",
+        "webpage",
+        "workspace",
+    },
     {"diagnosis", "publishing", "running"},
     {"doctor", "lab", "notebooks", "progress_page", "run", "testing"},
     {"__main__", "cli"},

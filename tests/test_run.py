@@ -175,8 +175,30 @@ def test_a_lesson_runs_in_an_empty_folder_away_from_a_persons_progress(root, mon
     assert not (root / "mine").exists()
 
 
+@pytest.mark.parametrize(("one_core", "words"), [(True, "; one core."), (False, "macOS")])
+def test_a_lesson_that_binder_would_end_fails(root, one_core, words, monkeypatch, capsys):
+    monkeypatch.setattr(run_module, "use_one_core", lambda: one_core)
+    monkeypatch.setattr(run_module, "BINDERS_MEMORY_MB", 350)
+    write_lesson(root, "01_mlp", "results.report('mlp.test_accuracy', 0.9631)")
+    write_lesson(root, "02_large", "block = b'x' * 500_000_000\nimport time; time.sleep(5)")
+    assert run([], "smoke", root=root, like_binder=True) == 1
+    output = capsys.readouterr().out
+    assert "As on Binder: at most 350 MB of memory for a lesson" in output and words in output
+    _, report = report_of(root)
+    assert [entry["verdict"] for entry in report["lessons"]] == ["in band", "failed"]
+    assert report["lessons"][1]["error"] == (
+        "Cell [2]: More than 350 MB of memory, the limit, were in use."
+    )
+
+
+def test_bands_are_not_measured_on_a_small_machine(root, capsys):
+    write_lesson(root, "01_mlp")
+    assert run([], "smoke", measure=True, root=root, like_binder=True) == 2
+    assert "--like-binder" in capsys.readouterr().err
+
+
 def test_after_ctrl_c_what_ran_so_far_is_reported(root, monkeypatch, capsys):
-    def run_or_stop(path, profile, on_cell, save_as):
+    def run_or_stop(path, profile, on_cell, save_as, memory_limit_mb):
         if path.stem == "02_long":
             raise KeyboardInterrupt
         return a_run(test_accuracy=(0.96, 0.95, 0.97))

@@ -48,11 +48,13 @@ def run_lesson(
     seed: int | None = None,
     on_cell: Callable[[int, int], None] | None = None,
     save_as: Path | None = None,
+    memory_limit_mb: int | None = None,
 ) -> LessonRun:
     """Execute the notebook at `path` in a fresh folder, without touching a person's progress.
 
     Every answer counts as untouched, so the course's own answers are in use. The notebook with
-    its outputs, also those of a run that failed, goes to `save_as`.
+    its outputs, also those of a run that failed, goes to `save_as`. A run that uses more than
+    `memory_limit_mb` is ended and has failed.
     """
     started = _now()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
@@ -66,7 +68,7 @@ def run_lesson(
         }
         if seed is not None:
             environment["COURSE_SEED"] = str(seed)
-        execution = _execute_file(path, work, environment, on_cell, save_as)
+        execution = _execute_file(path, work, environment, on_cell, save_as, memory_limit_mb)
         entries = _read(record)
     known = {field.name for field in fields(Figure)}
     figures = [Figure(**{key: entry[key] for key in known}) for entry in entries["figure"]]
@@ -92,12 +94,15 @@ def _execute_file(
     environment: dict[str, str],
     on_cell: Callable[[int, int], None] | None,
     save_as: Path | None,
+    memory_limit_mb: int | None,
 ) -> Execution:
     try:
         notebook = nbformat.read(path, as_version=4)
     except (OSError, ValueError) as problem:
         return Execution(0.0, 0.0, f"{path.name} cannot be read as a notebook: {problem}")
-    execution = execute(notebook, work, environment, on_cell=on_cell)
+    execution = execute(
+        notebook, work, environment, on_cell=on_cell, memory_limit_mb=memory_limit_mb
+    )
     if save_as is not None:
         nbformat.write(notebook, save_as)
     return execution

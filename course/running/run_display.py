@@ -13,9 +13,9 @@ from rich.text import Text
 
 from course.results import ABOVE, BELOW, IN_BAND, NO_BAND, Figure, four_digits, short_number, title
 from course.running.lesson_run import FAILED, LessonRun
+from course.small_machine import BINDERS_MEMORY_MB
 
 STYLES = {IN_BAND: "green", BELOW: "bold red", ABOVE: "blue", FAILED: "bold red"}
-SMOKE_LIMIT_MB = 1500  # Binder gives 2 GB to everything together
 PIPED_WIDTH = 140  # characters; a table in a log should not wrap
 
 
@@ -174,8 +174,8 @@ def duration(seconds: float) -> str:
 def memory_words(run: LessonRun) -> str:
     """Peak memory, with a remark where the smoke profile would not fit on Binder."""
     words = f"{run.peak_memory_mb:,.0f} MB"
-    if run.profile == "smoke" and run.peak_memory_mb > SMOKE_LIMIT_MB:
-        words += f" (over the {SMOKE_LIMIT_MB:,} MB that smoke may use)"
+    if run.profile == "smoke" and run.peak_memory_mb > BINDERS_MEMORY_MB:
+        words += f" (over the {BINDERS_MEMORY_MB:,} MB that smoke may use)"
     return words
 
 
