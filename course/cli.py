@@ -133,7 +133,8 @@ def add_doctor(commands) -> None:
         "doctor",
         "say whether this machine is ready for the lessons, and what to do where it is not",
         "course doctor --json > seat-07.json      for an instructor who collects them in a folder\n"
-        "  course doctor --collect FOLDER           a table of all that were collected",
+        "  course doctor --collect FOLDER           a table of all that were collected\n"
+        "  from course.doctor import doctor; doctor()     the same page in a notebook",
     )
     command.add_argument("--json", action="store_true", help="for programs; names no person")
     command.add_argument(

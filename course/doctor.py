@@ -32,6 +32,7 @@ from typing import Any
 from course.diagnosis import packages, page
 from course.diagnosis.ask import NoAnswer, answer_of
 from course.diagnosis.finding import PROBLEM, Finding, guarded
+from course.problem import Problem
 
 
 def doctor(as_json: bool = False) -> int:
@@ -46,8 +47,18 @@ def doctor(as_json: bool = False) -> int:
 
 
 def collect(folder: Path) -> int:
-    """Print a table of what `--json` gave on many machines, a file each; 0 where all are ready."""
-    table, all_ready = page.table_of(folder)
+    """Print a table of what `--json` gave on many machines, a file each; 0 where all are ready.
+
+    Raises:
+        Problem: there is no such file in the folder.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise Problem(
+            f"There is no file in {folder} that ends in .json: write one on each machine with "
+            "`course doctor --json > NAME.json`, then bring them there."
+        )
+    table, all_ready = page.table_of(paths)
     print(table)
     return 0 if all_ready else 1
 

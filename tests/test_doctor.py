@@ -1,5 +1,6 @@
 """`course doctor`: each fault of a machine, provoked, and what it says about it."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from course.datasets.downloads import RemoteFile
 from course.diagnosis import addresses, ask, finding, frameworks, machine, packages, page
 from course.diagnosis.ask import NoAnswer, answer_of
 from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
+from course.problem import Problem
 
 NAMES = (
     *("python", "packages", "numpy", "torch", "tensorflow", "nvidia", "profile"),
@@ -141,6 +144,41 @@ def test_a_numpy_that_does_not_start_is_a_finding_and_not_the_end(tmp_path, monk
     assert "fails: ImportError: DLL load failed" in answer.stdout
     assert "--force-reinstall --no-deps numpy" in answer.stdout
     assert answer.stdout.endswith("Not ready: see numpy.\n")
+
+
+def test_without_a_clone_the_command_works_and_fails_where_a_lesson_would(
+    installed, tmp_path, monkeypatch
+):
+    for name in ("torch", "tensorflow"):
+        put_first(tmp_path, name, "raise ImportError('DLL load failed')", monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # and not the checkout
+    answer = subprocess.run(
+        [installed, "-m", "course.cli", "doctor", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"COURSE_PROFILE": "", "COURSE_HOME": str(tmp_path)},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert (answer.returncode, answer.stderr) == (1, "")
+    report = json.loads(answer.stdout)
+    assert report["ready"] is False and tuple(report["findings"]) == NAMES
+    assert report["findings"]["torch"]["level"] == PROBLEM
+    assert "within the course's ranges" in report["findings"]["packages"]["words"]
+    assert report["findings"]["lessons"]["level"] == GOOD
+
+
+def test_on_a_terminal_a_line_says_what_is_waited_for_and_goes_again(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with ThreadPoolExecutor() as pool:
+        asked = {"torch": pool.submit(time.sleep, 0.5), "a benchmark": pool.submit(int, "7")}
+        assert doctor.answers(asked) == [None, 7]
+    shown = sys.stderr.getvalue().split("\r")
+    assert any("waiting for torch" in line for line in shown)
+    assert shown[-2].strip() == "" and "\n" not in sys.stderr.getvalue()
 
 
 def test_a_fault_of_the_doctor_s_own_is_a_finding():
@@ -393,8 +431,9 @@ def test_wrong_settings_are_a_problem_that_names_them(monkeypatch):
     answer = answer_of("numpy")
     found = machine.profile(machine.profile_of(CPU_TORCH | {"profile": None}, answer), answer)
     assert found.level == PROBLEM
-    assert found.words == "COURSE_PROFILE is 'fast'; COURSE_SEED is 'lucky'"
-    assert found.remedy == "Unset COURSE_PROFILE and COURSE_SEED, or set it right."
+    assert found.words == "COURSE_PROFILE is 'fast', COURSE_SEED is 'lucky'"
+    assert "COURSE_PROFILE: set it to one of smoke, cpu, gpu, or unset it" in found.remedy
+    assert "COURSE_SEED: set it to a whole number" in found.remedy
 
 
 @pytest.mark.parametrize(
@@ -581,11 +620,13 @@ def test_a_range_of_time_is_short(edges, words):
 
 
 def test_a_room_becomes_a_table(tmp_path, capsys):
-    good = [Finding(name, GOOD, "fine") for name in NAMES]
+    good = [Finding(name, GOOD, "fine – 好") for name in NAMES]
     facts = {"python": {"version": "3.12.1"}, "profile": {"profile": "gpu"}}
     facts["memory"] = {"total_gb": 16.1}
-    findings = [Finding(one.name, GOOD, "", "", facts.get(one.name, {})) for one in good]
-    (tmp_path / "seat-01.json").write_text(page.as_json(findings), encoding="utf-8")
+    findings = [Finding(one.name, GOOD, one.words, "", facts.get(one.name, {})) for one in good]
+    assert page.as_json(findings).isascii()
+    # As the shell of Windows writes it.
+    (tmp_path / "seat-01.json").write_text(page.as_json(findings), encoding="utf-16")
     assert doctor.collect(tmp_path) == 0
     _, row = capsys.readouterr().out.splitlines()
     assert row.split() == ["seat-01", "yes", "3.12.1", "gpu", "16.1", "GB"]
@@ -598,5 +639,7 @@ def test_a_room_becomes_a_table(tmp_path, capsys):
     assert "seat-03  NO" in table and "not a file of `course doctor --json`" in table
 
 
-def test_a_folder_without_files_is_not_a_room_that_is_ready(tmp_path):
-    assert doctor.collect(tmp_path) == 1
+@pytest.mark.parametrize("name", ["", "no-such-folder"])
+def test_a_folder_without_files_is_not_a_room_that_is_ready(name, tmp_path):
+    with pytest.raises(Problem, match="no file"):
+        doctor.collect(tmp_path / name)

@@ -18,7 +18,15 @@ SECONDS = 90  # a first import from a slow disk, under the eyes of a virus scann
 
 
 class NoAnswer(Exception):
-    """The library is missing, broken or silent; the text says which, without a full stop."""
+    """The library is broken, missing or silent; the text says how, without a full stop."""
+
+
+class Missing(NoAnswer):
+    """It is not installed."""
+
+
+class Silent(NoAnswer):
+    """It did not answer in time."""
 
 
 def answer_of(library: str, seconds: float | None = None) -> dict[str, Any]:
@@ -28,7 +36,7 @@ def answer_of(library: str, seconds: float | None = None) -> dict[str, Any]:
         NoAnswer: it is missing, or the process failed, crashed, or took longer than `seconds`.
     """
     if importlib.util.find_spec(library) is None:
-        raise NoAnswer("is not installed")
+        raise Missing("is not installed")
     patience = SECONDS if seconds is None else seconds
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     try:
@@ -42,7 +50,7 @@ def answer_of(library: str, seconds: float | None = None) -> dict[str, Any]:
             timeout=patience,
         )
     except subprocess.TimeoutExpired:
-        raise NoAnswer(f"did not start within {patience:.0f} s") from None
+        raise Silent(f"did not start within {patience:.0f} s") from None
     if answer.returncode != 0:
         raise NoAnswer(_fault(answer.returncode, answer.stderr))
     return json.loads(answer.stdout.splitlines()[-1])

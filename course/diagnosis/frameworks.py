@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from course import catalog
-from course.diagnosis.ask import NoAnswer
+from course.diagnosis.ask import Missing, NoAnswer, Silent
 from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
 from course.diagnosis.packages import install_command, named, version_of, wanted
 
@@ -26,7 +26,7 @@ def framework(name: str, answer: dict | NoAnswer) -> Finding:
     lost = f"; {named(affected)} cannot run" if affected else "; no lesson needs it yet"
     level = PROBLEM if affected else NOTE
     facts = {"version": None, "device": None, "cuda": None}
-    return Finding(name, level, f"{answer}{lost}", remedy_for(name, str(answer)), facts)
+    return Finding(name, level, f"{answer}{lost}", remedy_for(name, answer), facts)
 
 
 def device_words(answer: dict) -> str:
@@ -34,13 +34,13 @@ def device_words(answer: dict) -> str:
     return "the CPU" if answer["device"] == "CPU" else f"the GPU ({answer['device']})"
 
 
-def remedy_for(name: str, fault: str) -> str:
+def remedy_for(name: str, fault: NoAnswer) -> str:
     """What to do about a framework that is missing, broken or silent."""
-    if "not installed" in fault:
+    if isinstance(fault, Missing):
         return f"Run: {install_command(name)}"
-    if "did not start" in fault:
+    if isinstance(fault, Silent):
         return f'See whether `python -c "import {name}"` ever ends; restart the machine if not.'
-    if "SIGILL" in fault:
+    if "SIGILL" in str(fault):
         return f"This processor is too old for this build of {TITLES[name]}: take another machine."
     package = "tensorflow-cpu" if name == "tensorflow" and version_of("tensorflow-cpu") else name
     return f"Run: python -m pip install --force-reinstall --no-deps {wanted(package)}"

@@ -27,9 +27,11 @@ def profile(chosen: str, numpy: dict) -> Finding:
     """The profile and why it is this one; the settings that every lesson reads."""
     facts = {"profile": chosen}
     if faults := numpy["faults"]:
-        variables = " and ".join(fault.partition(" ")[0] for fault in faults)
-        words = "; ".join(fault.partition(";")[0] for fault in faults)
-        return Finding("profile", PROBLEM, words, f"Unset {variables}, or set it right.", facts)
+        # Each says what is wrong and, after a semicolon, what to do about it.
+        parts = [fault.rstrip(".").split("; ") for fault in faults]
+        words = ", ".join(wrong for wrong, _ in parts)
+        remedy = "; ".join(f"{wrong.partition(' ')[0]}: {todo}" for wrong, todo in parts)
+        return Finding("profile", PROBLEM, words, f"{remedy}.", facts)
     if os.environ.get("COURSE_PROFILE", "").strip():
         return Finding("profile", GOOD, f"{chosen}, as COURSE_PROFILE says", facts=facts)
     why = "an NVIDIA card that torch can use" if chosen == "gpu" else "no GPU that torch can use"

@@ -68,14 +68,14 @@ def as_json(findings: list[Finding]) -> str:
             for finding in findings
         },
     }
-    return json.dumps(report, indent=1, ensure_ascii=False)
+    return json.dumps(report, indent=1)  # ASCII, which survives every shell's redirection
 
 
-def table_of(folder: Path) -> tuple[str, bool]:
-    """One line for each file of JSON in a folder, and whether every machine is ready."""
+def table_of(paths: list[Path]) -> tuple[str, bool]:
+    """One line for each file of JSON, and whether every machine is ready."""
     rows = [("machine", "ready", "python", "profile", "memory", "what to look at")]
     all_ready = True
-    for path in sorted(folder.glob("*.json")):
+    for path in paths:
         row = row_of(path.read_bytes())
         rows.append((path.stem, *row))
         all_ready &= row[0] == "yes"
@@ -84,7 +84,7 @@ def table_of(folder: Path) -> tuple[str, bool]:
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join(lines), all_ready and len(rows) > 1
+    return "\n".join(lines), all_ready
 
 
 def row_of(content: bytes) -> tuple[str, str, str, str, str]:
