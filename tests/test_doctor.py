@@ -384,8 +384,13 @@ SMI = "| NVIDIA-SMI 550.54   Driver Version: 550.54   CUDA Version: 12.4 |"
         (GPU_TORCH, SMI, GOOD, "2 x NVIDIA L4, driver 550.54; torch uses it", ""),
         (CUDA_TORCH, SMI, NOTE, "built for CUDA 13.0, cannot use it", "newer NVIDIA driver"),
         (CUDA_TORCH | {"cuda": "12.4"}, SMI, NOTE, "cannot use it", "CUDA_VISIBLE_DEVICES"),
+        (CUDA_TORCH, "| another form |", NOTE, "550.54; torch, built for CUDA 13.0", "CUDA_VIS"),
+        (NoAnswer("crashes"), SMI, NOTE, "torch cannot use it", "Mend torch first."),
     ],
-    ids=["none", "no torch", "CUDA for nothing", "CPU build", "in use", "old driver", "hidden"],
+    ids=[
+        *("none", "no torch", "CUDA for nothing", "CPU build", "in use", "old driver", "hidden"),
+        *("driver of unknown age", "a card but no torch"),
+    ],
 )
 def test_driver_and_build_of_torch_are_compared(torch, smi, level, words, remedy, monkeypatch):
     def answer(*arguments):

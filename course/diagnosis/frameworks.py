@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 
+from packaging.version import Version
+
 from course import catalog
 from course.diagnosis.ask import Missing, NoAnswer, Silent
 from course.diagnosis.finding import GOOD, NOTE, PROBLEM, Finding
@@ -54,10 +56,8 @@ def lessons_with(name: str) -> list[str]:
 
 def nvidia(torch: dict | NoAnswer) -> Finding:
     """The NVIDIA card and its driver against the build of torch, which alone uses a GPU here."""
-    if not isinstance(torch, dict):
-        torch = {"cuda": None, "device": "CPU"}
     if shutil.which("nvidia-smi") is None:
-        return _without_card(torch["cuda"])
+        return _without_card(torch["cuda"] if isinstance(torch, dict) else None)
     try:
         words, newest_cuda = driver()
     except NoAnswer as fault:
@@ -65,13 +65,16 @@ def nvidia(torch: dict | NoAnswer) -> Finding:
         remedy = "Restart the machine; if that does not help, install NVIDIA's driver again."
         return Finding("nvidia", NOTE, f"nvidia-smi {fault}", remedy, facts)
     facts = {"card": words, "cuda": newest_cuda}
+    if not isinstance(torch, dict):
+        return Finding("nvidia", NOTE, f"{words}; torch cannot use it", "Mend torch first.", facts)
     if torch["device"] != "CPU":
         return Finding("nvidia", GOOD, f"{words}; torch uses it", facts=facts)
     if torch["cuda"] is None:
         words += "; torch is a build for the CPU alone and does not use it"
         return Finding("nvidia", NOTE, words, f"Run: {_build_for_this_machine()}", facts)
-    words += f" (up to CUDA {newest_cuda}); torch, built for CUDA {torch['cuda']}, cannot use it"
-    if newest_cuda and float(newest_cuda) < float(torch["cuda"]):
+    words += f" (up to CUDA {newest_cuda})" if newest_cuda else ""
+    words += f"; torch, built for CUDA {torch['cuda']}, cannot use it"
+    if newest_cuda and Version(newest_cuda) < Version(torch["cuda"]):
         remedy = f"Install a newer NVIDIA driver, or run: {_build_for_this_machine()}"
     else:
         remedy = "See that CUDA_VISIBLE_DEVICES is not set; restart the machine."

@@ -143,8 +143,8 @@ def folders() -> dict[str, Path]:
 
 
 def nearest(path: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+    """The folder, or the nearest one above it that exists; a drive may be missing altogether."""
+    return next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
 
 
 def why_not(path: Path) -> str:
