@@ -45,7 +45,8 @@ class MemoryGroup:
             for name, megabytes in settings.items():
                 file = self.folder / name
                 if file.exists():  # without swap there is nothing to limit
-                    file.write_text(str((limit_mb if megabytes is None else megabytes) * 10**6))
+                    allowed = limit_mb if megabytes is None else megabytes
+                    file.write_text(str(allowed * 10**6), "utf-8")
             self.count_of_ended()
             subprocess.run(["true"], preexec_fn=self.enter, check=True)
         except (OSError, subprocess.SubprocessError) as problem:
@@ -54,7 +55,7 @@ class MemoryGroup:
 
     def enter(self) -> None:
         """Take the process that calls it, and what it will start, into the group."""
-        (self.folder / "cgroup.procs").write_text("0")
+        (self.folder / "cgroup.procs").write_text("0", "utf-8")
 
     def count_of_ended(self) -> int:
         """How many processes Linux has ended since they would have passed the limit."""

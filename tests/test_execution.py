@@ -198,7 +198,7 @@ def test_one_core_is_left_to_what_is_started_afterwards():
         "if hasattr(psutil.Process, 'cpu_affinity'):\n"
         "    print(subprocess.check_output([sys.executable, '-c', ask], text=True))\n"
     )
-    said = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    said = subprocess.check_output([sys.executable, "-c", program], encoding="utf-8").split()
     assert said == (["False"] if sys.platform == "darwin" else ["True", "1"])
 
 
