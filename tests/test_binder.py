@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from lesson_runs import output_of
+
+from course import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "binder" / "requirements.txt"
@@ -66,8 +68,16 @@ def test_the_requirements_are_what_pyproject_and_constraints_give():
     ]
     names = {line.partition("==")[0] for line in packages}
     assert {"numpy", "matplotlib", "torch", "tensorflow-cpu", "torchmetrics"} <= names
-    assert names.isdisjoint({"tensorflow", "jupyterlab", "pytest", "ruff"})
+    assert names.isdisjoint({"tensorflow", "jupyterlab", "ruff"})
     assert not [name for name in names if name.startswith("nvidia")]
+
+
+def test_python_m_course_takes_binders_environment_as_it_is():
+    buildpacks = Path(find_spec("repo2docker").origin).parent / "buildpacks"
+    base = (buildpacks / "conda" / "environment.py-3.11-linux-64.lock").read_text("utf-8")
+    ours = REQUIREMENTS.read_text("utf-8")
+    for name in environment.NEEDED_MODULES:
+        assert re.search(rf"/{name}-\d", base) or re.search(rf"^{name}==", ours, re.MULTILINE), name
 
 
 def test_the_requirements_agree_with_each_other(tmp_path):

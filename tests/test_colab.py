@@ -25,6 +25,7 @@ from packaging.requirements import Requirement
 
 from course.catalog import TWIN
 from course.environment import DISTRIBUTION, python_in
+from course.publishing.colab_cell import colab_cell
 from course.results import ABOVE, IN_BAND
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,6 +145,14 @@ def run_on_colab(colab: Path, notebook: nbformat.NotebookNode, folder: Path) -> 
     client.execute(cwd=str(folder / "content"), env=environment)
 
 
+def run_cell(colab: Path, cell: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the first cell alone."""
+    command = [colab, "-c", cell]
+    return subprocess.run(
+        command, cwd=folder, env=offline(colab), capture_output=True, encoding="utf-8"
+    )
+
+
 def test_the_lessons_run_where_the_first_cell_added_only_what_was_missing(colab, tmp_path):
     before = packages_in(colab)
     assert {f"{name}=={version}" for name, version in FLOOR.items()} <= {
@@ -186,13 +195,7 @@ def test_where_something_does_not_fit_it_stays_and_the_student_is_told(colab, tm
     (unfit / "METADATA").write_text(text, "utf-8")
     try:
         before = packages_in(colab)
-        answer = subprocess.run(
-            [colab, "-c", cell],
-            cwd=tmp_path,
-            env=offline(colab),
-            capture_output=True,
-            encoding="utf-8",
-        )
+        answer = run_cell(colab, cell, tmp_path)
         assert packages_in(colab) == before and "platformdirs==1.0" in before
     finally:
         (unfit / "METADATA").unlink()
@@ -203,6 +206,28 @@ def test_where_something_does_not_fit_it_stays_and_the_student_is_told(colab, tm
     last = answer.stderr.splitlines()[-1]
     assert last.startswith("RuntimeError: The course could not be added to what Colab has")
     assert last.endswith("then run this cell again.")
+
+
+def test_a_lesson_with_tensorflow_keeps_colabs_own(colab, tmp_path):
+    """Of TensorFlow only its name and version are there, which is all that pip looks at."""
+    (packages,) = (colab.parents[1]).glob("lib/*/site-packages")
+    metadata = packages / f"tensorflow-{LARGE['tensorflow']}.dist-info"
+    metadata.mkdir()
+    words = f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {LARGE['tensorflow']}\n"
+    (metadata / "METADATA").write_text(words, "utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    before = packages_in(colab)
+    try:
+        answer = run_cell(colab, colab_cell(f"01_mlp{TWIN}", project), tmp_path)
+        after = packages_in(colab)
+        names = [line.partition("==")[0] for line in after - before]
+        output_of([colab, "-m", "pip", "uninstall", "--yes", *names], tmp_path)
+    finally:
+        (metadata / "METADATA").unlink()
+        metadata.rmdir()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert before < after and DISTRIBUTION in names
+    assert {"tensorflow-cpu", "tensorflow_cpu", "torchmetrics"}.isdisjoint(names)
 
 
 def requirements() -> list[str]:

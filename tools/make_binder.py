@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "binder" / "requirements.txt"
 EXTRAS = ("torch", "tensorflow")  # Binder's base has JupyterLab already
+# Where one of `environment.NEEDED_MODULES` were missing, `python -m course` would make a .venv.
+ALSO = ("pytest",)
 MACHINE = {
     "platform_machine": "x86_64",
     "platform_system": "Linux",
@@ -55,7 +57,7 @@ def wanted() -> list[str]:
     """What the course itself asks for on Binder, as pyproject.toml says it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    return [*project["dependencies"], *(one for extra in EXTRAS for one in extras[extra])]
+    return [*project["dependencies"], *(one for extra in EXTRAS for one in extras[extra]), *ALSO]
 
 
 def everything_for(requirements: Iterable[str]) -> set[str]:

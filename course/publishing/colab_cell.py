@@ -19,7 +19,7 @@ METADATA = {
     "jupyter": {"source_hidden": True},
 }
 CELL = """\
-# @title Colab only: add the course to what Colab has. Elsewhere this cell does nothing.
+# @title Colab only: adds the course. Elsewhere this cell does nothing.
 import subprocess
 import sys
 from pathlib import Path
