@@ -142,7 +142,7 @@ def run_on_colab(colab: Path, notebook: nbformat.NotebookNode, folder: Path) -> 
         ),
     )
     client = NotebookClient(notebook, km=manager, timeout=120)
-    client.execute(cwd=str(folder / "content"), env=environment)
+    client.execute(cwd=str(folder / "content"), env=environment, cleanup_kc=True)
 
 
 def run_cell(colab: Path, cell: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -162,9 +162,9 @@ def test_the_lessons_run_where_the_first_cell_added_only_what_was_missing(colab,
     for lesson in LESSONS:
         notebook = nbformat.read(lesson, as_version=4)
         first = code_cells(notebook)[0]
-        place = notebook.cells.index(first)
         again = nbformat.v4.new_code_cell(first.source)
-        notebook.cells.insert(place + 1, again)
+        if lesson == LESSONS[0]:  # the second lesson's own cell is a third run, in a new kernel
+            notebook.cells.insert(notebook.cells.index(first) + 1, again)
         versions = "import IPython, numpy\nprint(IPython.__version__, numpy.__version__)"
         notebook.cells.append(nbformat.v4.new_code_cell(versions))
         folder = tmp_path / lesson.stem
@@ -173,7 +173,8 @@ def test_the_lessons_run_where_the_first_cell_added_only_what_was_missing(colab,
         added = packages_in(colab) - before - added_at_all
         said = ", ".join(sorted(added)) or "nothing, all of it was there"
         assert shown(first) == f"Added to what Colab has: {said}\n"
-        assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
+        if lesson == LESSONS[0]:
+            assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
         assert shown(notebook.cells[-1]) == f"{FLOOR['ipython']} {FLOOR['numpy']}\n"
         added_at_all |= added
         for figure in recorded_figures(folder / "record.jsonl").values():
