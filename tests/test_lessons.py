@@ -35,7 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.stem for path in (ROOT / "lessons").glob("*.py"))
 # What whoever runs the tests may have set, and what must not reach the notebooks.
 FOREIGN = ("COURSE_", "NBGRADER_", "PYTHON", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_")
-GOALS = {"01_mlp": {"mlp.test_accuracy": 0.90}}  # promised to readers, whatever the band says
+GOALS = {  # promised to readers, whatever the band says
+    "01_mlp": {"mlp.test_accuracy": 0.90},
+    "01_mlp_tensorflow": {"mlp_tensorflow.test_accuracy": 0.90},
+}
+LOADED = "import sys\nprint(*({'tensorflow', 'torch'} & set(sys.modules)))"
 LONGEST = 30  # seconds of computing, which unlike the clock hardly depend on what else is running
 
 
@@ -107,7 +111,8 @@ def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, inst
     answers = right_answers(read_lesson(source), catalog())
     wrong = {name: mistake(answer) for name, answer in answers.items()}
     notebook = notebooks.mixture(source, solved, wrong)
-    notebook.cells.append(nbformat.v4.new_code_cell("import os\nprint(sum(os.times()[:4]))"))
+    for look in (LOADED, "import os\nprint(sum(os.times()[:4]))"):
+        notebook.cells.append(nbformat.v4.new_code_cell(look))
     notebook, measured = run_measured(installed, notebook, tmp_path)
     assert measured["error"] is None  # it would be one to use more memory than Binder gives
     cells = exercise_cells(notebook)
@@ -116,6 +121,8 @@ def test_a_half_answered_lesson_runs_to_its_end(lesson, remainder, mistake, inst
     for name, right in expected:
         verdict = f"✔ {name}: right." if right else f"✘ {name}: not yet."
         assert shown(cells[name]).startswith(verdict)
+    own_framework = "tensorflow" if lesson.endswith("_tensorflow") else "torch"
+    assert shown(notebook.cells[-2]).split() == [own_framework]
     assert float(shown(notebook.cells[-1])) <= LONGEST
     check_figures(lesson, notebook, tmp_path / "record.jsonl", is_own=solved)
 

@@ -5,6 +5,7 @@ What nobody can prevent here: an answer that ends the process itself, such as by
 
 import contextlib
 import io
+import logging
 import signal
 import sys
 import threading
@@ -139,7 +140,10 @@ class _BoundedText(io.TextIOBase):
 
 @contextlib.contextmanager
 def _output_caught(observed: Observed) -> Iterator[None]:
+    """Also what libraries log: their handlers often know the real stderr from earlier on."""
     output = _BoundedText()
+    logged = logging.root.manager.disable
+    logging.disable()
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -148,6 +152,7 @@ def _output_caught(observed: Observed) -> Iterator[None]:
         ):
             yield
     finally:
+        logging.disable(logged)
         observed.printed, observed.printed_total = output.kept, output.total
 
 

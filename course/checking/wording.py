@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from course.checking.guard import Observed
 
 LONGEST_MESSAGE = 600  # characters
+BOLD_AND_COLOUR = r"\x1b\[[0-9;]*m"  # what terminals take it from
 
-# What beginners need to hear beside some of the errors that Python, NumPy and torch raise.
+# What beginners need to hear beside some of the errors of Python, NumPy, torch and TensorFlow.
 ADVICE = (
     (
         r"truth value of an array|Boolean value of Tensor",
@@ -47,6 +48,29 @@ ADVICE = (
     (
         r"must be Tensor, not ReLU",
         "`nn.ReLU()` makes a layer; to apply it at once, use `functional.relu(…)`.",
+    ),
+    (
+        r"No gradients provided for any variable",
+        "The tape saw no way from the variables to the loss: compute logits and loss inside "
+        "`with tf.GradientTape() as tape:`, with TensorFlow's functions only.",
+    ),
+    (
+        r"[Ss]ymbolic ?`?(tf\.)?Tensor",
+        "In `fit` and `tf.function` the values of tensors are not known yet when Python reads "
+        "these lines: no `if`, `float` or `.numpy()` on them; TensorFlow's own functions work.",
+    ),
+    (
+        r"expected to be a \w+ tensor but is a \w+ tensor",
+        "TensorFlow does not mix dtypes: `tf.cast(x, tf.float32)` gives a tensor another one.",
+    ),
+    (
+        r"EagerTensor'? object (has no attribute|does not support)",
+        "A tensor of TensorFlow cannot be changed and has few methods: there are functions "
+        "instead, such as `tf.reshape(x, shape)` and `tf.reduce_sum(x)`.",
+    ),
+    (
+        r"GradientTape can only be used to compute one set of gradients",
+        "Ask for all slopes in one call: `tape.gradient(loss, [a, b])`.",
     ),
     (
         r"object is not callable",
@@ -155,9 +179,14 @@ def _failing_line(problem: BaseException, candidate: Any) -> tuple[int, str] | N
 
 def _first_words(problem: BaseException) -> str:
     """Type and text of an exception in one line."""
+    kind = type(problem).__name__
     if isinstance(problem, SyntaxError):  # Python's own text begins with the place
-        return f"{type(problem).__name__}: {problem.msg}"
-    return "".join(traceback.format_exception_only(problem)).strip().split("\n")[0][:300]
+        return f"{kind}: {problem.msg}"
+    lines = "".join(traceback.format_exception_only(problem)).strip().split("\n")
+    if "Exception encountered when calling" in lines[0]:  # Keras puts its own words before
+        text = next(filter(None, map(str.strip, lines[1:])), "")
+        return f"{kind}: {re.sub(BOLD_AND_COLOUR, '', text)}"[:300]
+    return lines[0][:300]
 
 
 def _can_be_called(candidate: Any, case: "Case") -> bool:
