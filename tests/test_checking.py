@@ -165,6 +165,42 @@ def test_the_line_of_an_unfinished_answer_is_named():
     assert f"ine {number} is still" in checked(is_unfinished).message
 
 
+def test_of_an_error_that_keras_wraps_its_own_words_are_shown():
+    def answer(x):
+        raise ValueError(
+            "Exception encountered when calling Mine.call().\n\n\x1b[1mNo such weight.\x1b[0m\n\n"
+            "Arguments received by Mine.call():\n  • inputs=…"
+        )
+
+    message = checked(answer).message
+    assert message.endswith("with ValueError: No such weight.")
+    assert "encountered" not in message and "[1m" not in message
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("No gradients provided for any variable.", "inside `with tf.GradientTape()"),
+        ("Using a symbolic `tf.Tensor` as a Python `bool` is not allowed.", "not known yet"),
+        ("float() argument must be a real number, not 'SymbolicTensor'", "not known yet"),
+        (
+            "input #1 was expected to be a float tensor but is a double tensor",
+            "tf.cast",
+        ),
+        ("EagerTensor object has no attribute 'reshape'.", "tf.reshape"),
+        (
+            "A non-persistent GradientTape can only be used to compute one set of gradients",
+            "one call",
+        ),
+    ],
+)
+def test_what_tensorflow_says_is_put_into_words_for_a_beginner(words, advice):
+    def answer(x):
+        raise TypeError(words)
+
+    assert advice in checked(answer).message
+
+
 def test_torch_s_own_not_implemented_error_is_not_taken_for_an_unfinished_answer():
     nn = pytest.importorskip("torch").nn
 

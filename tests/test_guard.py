@@ -1,6 +1,8 @@
 """What an answer does to the shared state of a kernel is undone, even where checks meet."""
 
 import contextlib
+import io
+import logging
 import os
 import signal
 import sys
@@ -199,6 +201,17 @@ def test_a_name_of_the_student_s_own_is_left_alone():
     with protected(space, random_allowed=False):
         assert (space["input"], space["exit"]) == (5, 6)
     assert space == {"input": 5, "exit": 6}
+
+
+def test_what_a_library_logs_meanwhile_is_kept_from_the_notebook():
+    stream = io.StringIO()  # as known to the library since it was loaded
+    logger = logging.getLogger("a library")
+    logger.addHandler(logging.StreamHandler(stream))
+    with protected({}, random_allowed=False) as observed:
+        logger.error("inside")
+    logger.error("afterwards")
+    assert stream.getvalue() == "afterwards\n"
+    assert observed == Observed()
 
 
 def test_figures_left_open_are_closed_and_counted():
