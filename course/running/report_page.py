@@ -12,7 +12,10 @@ from course.results import ABOVE, BELOW, IN_BAND, LOOKS, NO_BAND, Figure, four_d
 from course.running.lesson_run import LessonRun
 from course.running.run_display import band_words, duration, headline, memory_words, went_well
 
-PACKAGES = ("numpy", "torch", "tensorflow", "transformers", "matplotlib", "jupyterlab", "ipykernel")
+PACKAGES = (
+    *("numpy", "torch", "tensorflow", "tensorflow-cpu", "keras", "transformers"),
+    *("matplotlib", "jupyterlab", "ipykernel"),
+)
 GAUGE_WIDTH = 160  # units of the drawing
 TONES = {IN_BAND: "good", BELOW: "bad", ABOVE: "high", NO_BAND: "none"}  # classes of the page
 
