@@ -741,7 +741,7 @@ with tempfile.TemporaryDirectory() as folder:
 # <details><summary>Why?</summary>
 #
 # The file holds what a layer is *called*, its settings and its weights, not its code. Keras knows
-# `Dense` and not your `DenseLayer`. Who has the class can pass it: `load_model(path,
+# `Dense` and not your `DenseLayer`. Whoever has the class can pass it: `load_model(path,
 # custom_objects={"DenseLayer": DenseLayer}, compile=False)`. `compile=False` leaves optimizer and
 # schedule out, which is enough for a model that is only used.
 #
