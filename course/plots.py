@@ -120,7 +120,9 @@ def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> No
         text = str(counts[row, column]) if counts[row, column] else ""
         drawing.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     drawing.set(title=title, xlabel="what the model said", ylabel="the true class")
-    drawing.set_xticks(range(len(names)), names)
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    long = max(map(len, names)) > 2  # then neighbours would overlap
+    drawing.set_xticks(range(len(names)), names, **(slanted if long else {}))
     drawing.set_yticks(range(len(names)), names)
     show(figure, alt)
 

@@ -101,11 +101,14 @@ def shown(cell: NotebookNode) -> str:
 
 
 def reported(notebook: NotebookNode) -> dict[str, int]:
-    """Each figure that the notebook reports, with the number of exercises above it."""
+    """Each figure that the notebook reports in any profile, with the number of exercises above it.
+
+    A report that is indented stands under an `if`, and is left out.
+    """
     answers, figures = 0, {}
     for cell in code_cells(notebook):
         answers += is_exercise(cell)
-        for name in re.findall(r"""^\s*report\(\s*["']([\w.]+)["']""", cell.source, re.MULTILINE):
+        for name in re.findall(r"""^report\(\s*["']([\w.]+)["']""", cell.source, re.MULTILINE):
             figures[name] = answers
     return figures
 

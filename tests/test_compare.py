@@ -169,6 +169,16 @@ def test_only_what_can_be_compared_is_watched_for_changes():
         assert not compare.is_comparable(value)
 
 
+def test_a_model_is_no_array():
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(2, 3)
+    assert not compare.is_comparable(layer) and not compare.is_comparable(torch.float32)
+    assert shown(layer) == "Linear(in_features=2, out_features=3, bias=True)"
+    assert compare.difference(layer, ONES) == (
+        "it returned a value of type Linear; a NumPy array is asked for."
+    )
+
+
 def test_values_are_shown_rounded_and_cut():
     assert shown(1 / 3) == "0.333333"
     assert shown(np.array([1 / 3, 2.0])) == "[0.3333 2.    ]  (shape (2,), float64)"

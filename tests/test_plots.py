@@ -110,6 +110,16 @@ def test_a_confusion_matrix_is_described_by_the_lesson(shown):
     assert shown[0]["alt"] == "one cat taken for a dog" and ink(shown[0]["picture"]) > 0
 
 
+@pytest.mark.parametrize(("names", "angle"), [(["0", "1"], 0), (["cat", "Ankle boot"], 45)])
+def test_long_names_under_a_confusion_matrix_are_slanted(names, angle, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: figures.append(figure))
+    plots.matrix(np.eye(2, dtype=int), "Test", names, "no mistakes")
+    labels = figures[0].axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == names
+    assert {label.get_rotation() for label in labels} == {angle}
+
+
 def test_live_curves_are_one_picture_that_grows(shown):
     curves = plots.LiveCurves("loss", "accuracy", title="Run")
     for step in range(3):

@@ -17,7 +17,9 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 600
 
 def is_array(value: Any) -> bool:
     """Whether `value` is a NumPy array or a tensor."""
-    return isinstance(value, np.ndarray) or framework(value) in ("torch", "tensorflow")
+    if framework(value) in ("torch", "tensorflow"):
+        return hasattr(value, "shape")  # which a model, a layer or a dtype has not
+    return isinstance(value, np.ndarray)
 
 
 def framework(value: Any) -> str:
