@@ -193,6 +193,15 @@ def test_of_an_error_that_keras_wraps_its_own_words_are_shown():
             "A non-persistent GradientTape can only be used to compute one set of gradients",
             "one call",
         ),
+        ("'NoneType' object has no attribute '_tape'", "below `with`"),
+        ("'numpy.float32' object has no attribute '_id'", "cannot follow NumPy"),
+        ("Cannot convert the argument `type_value`: f to a TensorFlow DType.", "result = function"),
+        ("Passed in object <Variable path=dense/kernel, shape=(2, 3)>", "without being asked"),
+        ("'tensorflow.x.EagerTensor' object has no attribute 'backward'", "That is PyTorch"),
+        ("'Adam' object has no attribute 'zero_grad'", "That is PyTorch"),
+        ("Cannot convert '64' to a shape.", "comma"),
+        ("Cannot convert 0.003 to EagerTensor of dtype int64", "tf.cast"),
+        ("{{function_node __wrapped}} Matrix size-incompatible: In[0]: [1,2]", "TypeError: Matrix"),
     ],
 )
 def test_what_tensorflow_says_is_put_into_words_for_a_beginner(words, advice):
@@ -200,6 +209,15 @@ def test_what_tensorflow_says_is_put_into_words_for_a_beginner(words, advice):
         raise TypeError(words)
 
     assert advice in checked(answer).message
+
+
+def test_what_an_exercise_knows_of_errors_comes_before_what_is_known_of_all():
+    def answer(x):
+        raise TypeError("'Adam' object has no attribute 'zero_grad'")
+
+    exercise = judged(Case((1.0,), 1.0), advice=(("zero_grad", "Every tape is empty."),))
+    message = checked(answer, exercise).message
+    assert message.endswith("Every tape is empty.") and "PyTorch" not in message
 
 
 def test_torch_s_own_not_implemented_error_is_not_taken_for_an_unfinished_answer():

@@ -1,6 +1,7 @@
 """Lesson 01 in TensorFlow: every exercise rejects plausible mistakes and takes right answers."""
 
 import math
+import re
 import time
 
 import numpy as np
@@ -74,6 +75,36 @@ def slope_twice(function, x):
     return tape.gradient(result, x)
 
 
+def slope_of_a_copy(function, x):
+    return slope_by(lambda slopes: slopes)(function, tf.cast(x, tf.float32))
+
+
+def slope_without_with(function, x):
+    tape = tf.GradientTape()
+    tape.watch(x)
+    return tape.gradient(function(x), x)
+
+
+def slope_watched_before(function, x):
+    tape = tf.GradientTape()
+    tape.watch(x)
+    with tape:
+        result = function(x)
+    return tape.gradient(result, x)
+
+
+def slope_asked(of):
+    """of: from function, x and the result, what `tape.gradient` is asked about."""
+
+    def slope(function, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = function(x)
+        return tape.gradient(*of(function, x, result))
+
+    return slope
+
+
 def slope_measured_together(function, x):
     return (function(x + 1e-3) - function(x - 1e-3)) / 2e-3
 
@@ -103,6 +134,12 @@ SLOPE = {
         (lambda function, x: function(x), "value of the function"),
         (slope_measured_together, "nudged at once"),
         (slope_measured_one_by_one, "element"),
+        (slope_of_a_copy, "dtype float64"),
+        (slope_without_with, "`with tf.GradientTape() as tape:`"),
+        (slope_watched_before, "below `with`"),
+        (slope_asked(lambda function, x, result: (result.numpy(), x)), "cannot follow NumPy"),
+        (slope_asked(lambda function, x, result: (function, x)), "`result = function(x)` first"),
+        (slope_asked(lambda function, x, result: (x, result)), "changed places"),
     ],
     "right": [
         slope_by(lambda slopes: slopes),
@@ -152,6 +189,22 @@ def mlp_cuts_the_input(sizes):
     return keras.Sequential(layers)
 
 
+def mlp_with_a_batch_axis(sizes):
+    return keras.Sequential([keras.Input((None, sizes[0])), *mlp_by()(sizes).layers])
+
+
+def mlp_without_a_comma(sizes):
+    return keras.Sequential([keras.Input(sizes[0]), *mlp_by()(sizes).layers])
+
+
+def mlp_keeps_what_add_returns(sizes):
+    model = keras.Sequential([keras.Input((sizes[0],))])
+    for units in sizes[1:-1]:
+        model = model.add(keras.layers.Dense(units, activation="relu"))
+    model = model.add(keras.layers.Dense(sizes[-1]))
+    return model
+
+
 def mlp_functional(sizes):
     inputs = x = keras.Input((sizes[0],))
     for units in sizes[1:-1]:
@@ -180,6 +233,9 @@ BUILD = {
         (mlp_cuts_the_input, "input as well"),
         (mlp_returns_nothing, "return the model"),
         (mlp_as_a_list, "list"),
+        (mlp_with_a_batch_axis, "without the batch axis"),
+        (mlp_without_a_comma, "comma"),
+        (mlp_keeps_what_add_returns, "`add` returns nothing"),
     ],
     "right": [mlp_by(), mlp_functional, mlp_by_list],
 }
@@ -202,21 +258,42 @@ def compiled_with_softmax(model, learning_rate):
 
 
 def compiled_with_tensorflow_s_function(model, learning_rate):
-    def loss(y, logits):
+    def cross_entropy(y, logits):
         y = tf.cast(tf.reshape(y, [-1]), tf.int32)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
 
     metric = keras.metrics.SparseCategoricalAccuracy()
-    model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=[metric])
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate), loss=cross_entropy, metrics=[metric]
+    )
     return model
+
+
+def constant_loss(y, logits):
+    return tf.stop_gradient(SPARSE(from_logits=True)(y, logits))
 
 
 COMPILE = {
     "wrong": [
-        (compiled_by(lambda: "sparse_categorical_crossentropy"), "for probabilities"),
-        (compiled_by(SPARSE), "for probabilities"),
-        (compiled_by(lambda: keras.losses.CategoricalCrossentropy(from_logits=True)), "stopped"),
-        (compiled_by(lambda: "mse"), ("Loss", "stopped")),
+        (compiled_by(lambda: "sparse_categorical_crossentropy"), "name in quotes"),
+        (compiled_by(SPARSE), "object needs `from_logits=True`"),
+        (
+            compiled_by(lambda: keras.losses.CategoricalCrossentropy(from_logits=True)),
+            "labels are numbers",
+        ),
+        (compiled_by(lambda: "categorical_crossentropy"), "labels are numbers"),
+        (
+            compiled_by(lambda: keras.losses.BinaryCrossentropy(from_logits=True)),
+            "labels are numbers",
+        ),
+        (compiled_by(lambda: "mse"), "Keep the cross-entropy"),
+        (compiled_by(keras.losses.MeanSquaredError), "Keep the cross-entropy"),
+        (
+            compiled_by(lambda: keras.metrics.SparseCategoricalCrossentropy(from_logits=True)),
+            "metric",
+        ),
+        (compiled_by(lambda: constant_loss), "No gradients"),
+        (compiled_by(lambda: SPARSE(from_logits=True), keras.optimizers.AdamW), "Adam("),
         (compiled_by(lambda: SPARSE(from_logits=True, reduction="sum")), "sum over the batch"),
         (compiled_by(lambda: SPARSE(from_logits=True), keras.optimizers.SGD), "Adam"),
         (compiled_by(lambda: SPARSE(from_logits=True), metrics=()), "accuracy"),
@@ -229,7 +306,7 @@ COMPILE = {
             "`return model`",
         ),
         (lambda model, learning_rate: model, "not compiled"),
-        (compiled_with_softmax, "keep the logits"),
+        (compiled_with_softmax, "leave the model as it is"),
     ],
     "right": [
         compiled_by(lambda: SPARSE(from_logits=True)),
@@ -278,6 +355,40 @@ def cycle_by_cosine(step, peak, num_steps):
     return peak * (1 - tf.cos(2 * math.pi * share(step, num_steps))) / 2
 
 
+def whole_steps_of(num_steps):
+    return int(0.3 * num_steps)
+
+
+def cycle_rounded(step, peak, num_steps):
+    step, top = tf.cast(step, tf.float32), whole_steps_of(num_steps)
+    return peak * tf.minimum(step / top, (num_steps - step) / (num_steps - top))
+
+
+def cycle_turned_at_a_rounded_step(step, peak, num_steps):
+    done, top = share(step, num_steps), whole_steps_of(num_steps)
+    return peak * tf.where(step < top, done / 0.3, (1 - done) / 0.7)
+
+
+def cycle_cast_once(step, peak, num_steps):
+    done = share(step, num_steps)
+    return tf.minimum(peak * done / 0.3, peak * (1 - step / num_steps) / 0.7)
+
+
+def cycle_with_numpy(step, peak, num_steps):
+    done = step.numpy() / num_steps
+    return peak * tf.minimum(done / 0.3, (1 - done) / 0.7)
+
+
+def cycle_of(up, down):
+    """up, down: the two lines, from the step as float32 and the number of steps."""
+
+    def rule(step, peak, num_steps):
+        step = tf.cast(step, tf.float32)
+        return peak * tf.minimum(up(step, num_steps), down(step, num_steps))
+
+    return rule
+
+
 class CountsItself(keras.optimizers.schedules.LearningRateSchedule):
     """Counts its calls instead of looking at the step, which the graph calls only once."""
 
@@ -321,6 +432,32 @@ CYCLE = {
         ),
         (cycle_by(cycle_by_cosine), "rates of the steps"),
         (cycle_by(lambda s, p, n: None), "returned None"),
+        (cycle_by(cycle_rounded), "do not round"),
+        (cycle_by(cycle_turned_at_a_rounded_step), "do not round"),
+        (cycle_by(cycle_cast_once), "`tf.cast(step, tf.float32)` first"),
+        (cycle_by(lambda s, p, n: p * s / (0.3 * n)), "`tf.cast(step, tf.float32)` first"),
+        (
+            cycle_by(lambda s, p, n: tf.minimum(p * s / 0.3 / n, p * (n - s) / 0.7 / n)),
+            "`tf.cast(step, tf.float32)` first",
+        ),
+        (cycle_by(cycle_with_numpy), "not inside `fit`"),
+        (
+            cycle_by(
+                cycle_of(lambda s, n: (s + 1) / n / 0.3, lambda s, n: (1 - (s + 1) / n) / 0.7)
+            ),
+            "Step 0 has to give 0",
+        ),
+        (
+            cycle_by(
+                cycle_of(lambda s, n: s / (n - 1) / 0.3, lambda s, n: (1 - s / (n - 1)) / 0.7)
+            ),
+            "Step num_steps would give 0",
+        ),
+        (cycle_by(cycle_of(lambda s, n: s / n / 0.3, lambda s, n: (1 - s / n) / 0.3)), "70%"),
+        (
+            cycle_by(cycle_of(lambda s, n: s / n / 0.3, lambda s, n: 1 - s / n / 0.7)),
+            "`1 - done` in brackets",
+        ),
         (cycle_by(cycle_by_minimum, store=lambda peak, num_steps: (num_steps, peak)), "element"),
         (WithoutConfig, "keep it as it was given"),
         (CountsItself, ("another rate", "rates of the steps")),
@@ -412,7 +549,7 @@ class WithoutSettings(keras.layers.Layer):
 
 
 class DenseInside(keras.layers.Layer):
-    """A right answer that leaves the work to the library."""
+    """Leaves the work to the library."""
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -420,6 +557,41 @@ class DenseInside(keras.layers.Layer):
 
     def call(self, inputs):
         return self.inner(inputs)
+
+
+def built_of_shapes(kernel_shape, bias_shape):
+    """Each shape from the number of inputs and units."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=kernel_shape(input_shape, self.units))
+        self.bias = self.add_weight(shape=bias_shape(self.units), initializer="zeros")
+
+    return build
+
+
+def built_with_random_bias(self, input_shape):
+    self.kernel = self.add_weight(shape=(input_shape[-1], self.units))
+    self.bias = self.add_weight(shape=(self.units,))
+
+
+def built_as_weights(self, input_shape):
+    self.weights = self.add_weight(shape=(input_shape[-1], self.units))
+    self.bias = self.add_weight(shape=(self.units,), initializer="zeros")
+
+
+def built_in_init(self):
+    self.kernel = self.add_weight(shape=(self.units, self.units))
+    self.bias = self.add_weight(shape=(self.units,), initializer="zeros")
+
+
+def called_without_self(self, inputs):
+    return inputs @ kernel + self.bias  # noqa: F821
+
+
+def built_by_name(self, input_shape):
+    add = self.add_weight
+    self.matrix = add((input_shape[-1], self.units), "glorot_normal", name="matrix")
+    self.offset = add((self.units,), "zeros", name="offset")
 
 
 DENSE = {
@@ -438,11 +610,41 @@ DENSE = {
         (layer_by(call=lambda self, x: x @ self.kernel + self.bias.numpy()), "`.numpy()`"),
         (layer_by(call=lambda self, x: None), "returned None"),
         (layer_by(call=lambda self, x: x * self.kernel + self.bias), ("shape", "stopped")),
+        (DenseInside, "add_weight"),
+        (layer_by(build=built_with_random_bias), 'initializer="zeros"'),
+        (layer_by(build=built_as_weights), "call yours `kernel`"),
+        (layer_by(call=called_without_self), "self.kernel"),
+        (
+            layer_by(
+                build=built_of_shapes(lambda shape, units: (shape[-1], units), lambda units: units)
+            ),
+            "comma",
+        ),
+        (
+            layer_by(
+                build=built_of_shapes(lambda shape, units: (units, shape[-1]), lambda n: (n,))
+            ),
+            "[D, units]",
+        ),
+        (
+            layer_by(build=built_of_shapes(lambda shape, units: (shape[0], units), lambda n: (n,))),
+            "[D, units]",
+        ),
+        (
+            layer_by(init=built_in_init, build=lambda self, shape: None),
+            "[D, units]",
+        ),
+        (
+            layer_by(build=built_turned, call=lambda s, x: x @ tf.transpose(s.kernel)),
+            "1 unit the",
+        ),
     ],
     "right": [
         layer_by(),
         layer_by(build=built_bias_first, call=lambda self, x: keras.ops.matmul(x, self.w) + self.b),
-        DenseInside,
+        layer_by(
+            build=built_by_name, call=lambda s, x: tf.einsum("bd,du->bu", x, s.matrix) + s.offset
+        ),
     ],
 }
 
@@ -490,7 +692,7 @@ class MeasuresAfterwards(keras.Model):
 
 
 class ByHand(keras.Model):
-    """A right answer without the optimizer's help beyond its learning rate."""
+    """Without the optimizer's help beyond its learning rate."""
 
     def train_step(self, data):
         x, y = data
@@ -504,6 +706,84 @@ class ByHand(keras.Model):
             "loss": loss,
             **{k: v for k, v in self.compute_metrics(x, y, logits).items() if k != "loss"},
         }
+
+
+def step_as(work):
+    """work: the whole step, from the model and the batch."""
+
+    class TapedModel(keras.Model):
+        def train_step(self, data):
+            return work(self, data)
+
+    return TapedModel
+
+
+class KerassOwn(keras.Model):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class KerassOwnByName(keras.Model):
+    def train_step(self, data):
+        return keras.Model.train_step(self, data)
+
+
+class PyTorchStyle(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        logits = self(x, training=True)
+        loss = self.compute_loss(y=y, y_pred=logits)
+        loss.backward()
+        self.optimizer.step()
+        return measured(self, loss, y, logits)
+
+
+class WatchesWeights(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            tape.watch(self.trainable_variables)
+            logits = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=logits)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return measured(self, loss, y, logits)
+
+
+def forgets_to_unpack(self, data):
+    with tf.GradientTape() as tape:
+        logits = self(data, training=True)
+        loss = self.compute_loss(y=data[1], y_pred=logits)
+    gradients = tape.gradient(loss, self.trainable_variables)
+    self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+    return measured(self, loss, data[1], logits)
+
+
+def gradients_turned_round(self, data):
+    x, y = data
+    with tf.GradientTape() as tape:
+        logits = self(x, training=True)
+        loss = self.compute_loss(y=y, y_pred=logits)
+    gradients = tape.gradient(self.trainable_variables, loss)
+    self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+    return measured(self, loss, y, logits)
+
+
+def by_variables(variables, call=lambda self, x: self(x, training=True)):
+    def work(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            logits = call(self, x)
+            loss = self.compute_loss(y=y, y_pred=logits)
+        gradients = tape.gradient(loss, variables(self))
+        self.optimizer.apply_gradients(zip(gradients, variables(self), strict=True))
+        return measured(self, loss, y, logits)
+
+    return work
+
+
+def sparse_loss(self, y, logits):
+    return SPARSE(from_logits=True)(y, logits)
 
 
 def own_loss(self, y, logits):
@@ -561,11 +841,38 @@ STEP = {
             ),
             "should be",
         ),
+        (step_by(result=lambda self, loss, y, z: measured(self, loss, z, y)), "labels come first"),
+        (ByHand, "self.optimizer.apply_gradients"),
+        (KerassOwn, "Keras's own step"),
+        (KerassOwnByName, "Keras's own step"),
+        (step_as(by_variables(lambda self: self.variables)), "trainable_variables"),
+        (step_as(by_variables(lambda self: self.weights)), "trainable_variables"),
+        (
+            step_by(apply=lambda s, g: s.optimizer.apply_gradients(g, s.trainable_variables)),
+            "pairs: `zip(gradients",
+        ),
+        (step_by(apply=lambda s, g: s.optimizer.apply_gradients(g)), "(slope, weight)"),
+        (
+            step_by(
+                apply=lambda self, gradients: self.optimizer.apply_gradients(
+                    zip(self.trainable_variables, gradients, strict=True)
+                )
+            ),
+            "(slope, weight)",
+        ),
+        (step_by(loss_of=lambda s, y, z: s.compute_loss(y, z)), "y=y, y_pred=logits"),
+        (step_by(loss_of=sparse_loss), "loss named in `compile`"),
+        (step_as(gradients_turned_round), "the loss first"),
+        (step_as(forgets_to_unpack), "`x, y = data`"),
+        (PyTorchStyle, "That is PyTorch"),
+        (WatchesWeights, "without being asked"),
     ],
     "right": [
         step_by(),
         step_by(apply=lambda self, slopes: self.optimizer.apply(slopes, self.trainable_weights)),
-        ByHand,
+        step_as(
+            by_variables(lambda self: self.trainable_weights, lambda m, x: m.call(x, training=True))
+        ),
     ],
 }
 
@@ -628,3 +935,9 @@ def test_every_exercise_of_the_lesson_has_enough_wrong_and_right_answers():
     assert {exercise.name for exercise in module.EXERCISES} == set(ANSWERS)
     assert all(len(answers["wrong"]) >= 5 for answers in ANSWERS.values())
     assert all(len(answers["right"]) >= 2 for answers in ANSWERS.values())
+
+
+def test_the_verdict_tells_the_two_lessons_01_apart():
+    name = "mlp_tensorflow.slope"
+    result = exercises._with_progress(check(name, ANSWERS[name]["right"][0]))
+    assert re.match(r"Lesson 01 in TensorFlow: \d of 6 exercises done", result.progress)

@@ -53,7 +53,9 @@ class Exercise:
 
     reference: the course's own answer; its source is what the solutions show. cases: makes the
     cases, smallest first, from a random generator. difficulty: 1 (a line) to 3 (think first).
-    uses_randomness: the answer may draw from the global random states.
+    advice: a pattern and a sentence for each error that wrong answers to it often raise, looked
+    through before `wording.ADVICE`. uses_randomness: the answer may draw from the global random
+    states.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Exercise:
     cases: Callable[[np.random.Generator], Iterable[Case]]
     mistakes: tuple[Mistake, ...] = ()
     hints: tuple[str, ...] = ()
+    advice: tuple[tuple[str, str], ...] = ()
     uses_randomness: bool = False
 
 

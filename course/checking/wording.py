@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 600  # characters
 BOLD_AND_COLOUR = r"\x1b\[[0-9;]*m"  # what terminals take it from
+NODE = r"\{\{.*?\}\} ?"  # where in TensorFlow's own machinery it happened
 
 # What beginners need to hear beside some of the errors of Python, NumPy, torch and TensorFlow.
 ADVICE = (
@@ -57,7 +58,40 @@ ADVICE = (
     (
         r"[Ss]ymbolic ?`?(tf\.)?Tensor",
         "In `fit` and `tf.function` the values of tensors are not known yet when Python reads "
-        "these lines: no `if`, `float` or `.numpy()` on them; TensorFlow's own functions work.",
+        "these lines: no `float` or `.numpy()` on them, and in `fit` no `if`; TensorFlow's own "
+        "functions work.",
+    ),
+    (
+        r"'NoneType' object has no attribute '_tape'",
+        "Record inside `with tf.GradientTape() as tape:`; `tape.watch` belongs below `with`, and "
+        "so does what is computed.",
+    ),
+    (
+        r"numpy\.\S+' object has no attribute '_id'",
+        "The tape cannot follow NumPy: hand it the tensor itself, without `.numpy()`.",
+    ),
+    (
+        r"Cannot convert the argument `type_value`",
+        "`tape.gradient` takes a result and not a function: compute `result = function(x)` first, "
+        "inside `with`.",
+    ),
+    (
+        r"Passed in object .*Variable",
+        "Variables are followed without being asked: leave `tape.watch` away.",
+    ),
+    (
+        r"tensorflow.* has no attribute 'backward'|(SGD|Adam)' .* attribute '(step|zero_grad)'",
+        "That is PyTorch; here `tape.gradient` gives the slopes, and the optimizer's "
+        "`apply_gradients` uses them.",
+    ),
+    (
+        r"Cannot convert '\d+' to a shape",
+        "A shape is a tuple, and a tuple of one number needs a comma: `(n,)`.",
+    ),
+    (
+        r"Cannot convert [\d.e+-]+ to EagerTensor of dtype u?int",
+        "The tensor holds whole numbers, which TensorFlow does not mix with fractions: "
+        "`tf.cast(x, tf.float32)` first.",
     ),
     (
         r"expected to be a \w+ tensor but is a \w+ tensor",
@@ -81,7 +115,8 @@ ADVICE = (
         "If an earlier cell makes it, run the cells above first; otherwise look for a typo.",
     ),
     (
-        r"could not be broadcast|mat1 and mat2 shapes|matmul: Input operand|not aligned",
+        r"could not be broadcast|mat1 and mat2 shapes|matmul: Input operand|not aligned"
+        r"|Matrix size-incompatible",
         "The shapes do not fit: print the shape of each array that takes part.",
     ),
     (
@@ -161,7 +196,8 @@ def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "C
     if isinstance(problem, MemoryError):
         return f"it asked for more memory than there is{where}. Which array is that large?"
     words = _first_words(problem)
-    advice = next((advice for pattern, advice in ADVICE if re.search(pattern, words)), "")
+    known = (*exercise.advice, *ADVICE)
+    advice = next((advice for pattern, advice in known if re.search(pattern, words)), "")
     return f"it stopped{where} with {words}{'' if words.endswith('.') else '.'} {advice}".strip()
 
 
@@ -185,8 +221,8 @@ def _first_words(problem: BaseException) -> str:
     lines = "".join(traceback.format_exception_only(problem)).strip().split("\n")
     if "Exception encountered when calling" in lines[0]:  # Keras puts its own words before
         text = next(filter(None, map(str.strip, lines[1:])), "")
-        return f"{kind}: {re.sub(BOLD_AND_COLOUR, '', text)}"[:300]
-    return lines[0][:300]
+        return f"{kind}: {re.sub(f'{BOLD_AND_COLOUR}|{NODE}', '', text)}"[:300]
+    return re.sub(NODE, "", lines[0])[:300]
 
 
 def _can_be_called(candidate: Any, case: "Case") -> bool:

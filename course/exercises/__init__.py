@@ -142,7 +142,8 @@ def _with_progress(result: CheckResult) -> CheckResult:
     names = [entry.name for entry in module.EXERCISES]
     done = progress.passed() | ({result.name} if result.passed else set())
     count = sum(name in done for name in names)
-    text = f"Lesson {module.LESSON[:2]}: {count} of {len(names)} exercises done."
+    twin = " in TensorFlow" if module.LESSON.endswith(listed.TWIN) else ""
+    text = f"Lesson {module.LESSON[:2]}{twin}: {count} of {len(names)} exercises done."
     return replace(result, progress=text if result.passed else "")
 
 

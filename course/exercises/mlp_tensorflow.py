@@ -1,5 +1,7 @@
 """The exercises of lesson 01 in TensorFlow: slopes by tape, then a network in Keras's own style."""
 
+import functools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,9 +39,9 @@ class _Function:
 
 
 def _slope_cases(rng: np.random.Generator) -> Iterator[Case]:
-    def case(function: _Function, x: np.ndarray, truth: np.ndarray) -> Case:
-        right = tf.constant(truth, tf.float32)
-        return Case((function, tf.constant(x, tf.float32)), right, judge=_like_slope(right))
+    def case(function: _Function, x: np.ndarray, truth: np.ndarray, dtype: str = "float32") -> Case:
+        right = tf.constant(truth, dtype)
+        return Case((function, tf.constant(x, dtype)), right, judge=_like_slope(right))
 
     squares = _Function("the sum of x²", lambda x: tf.reduce_sum(x * x))
     yield case(squares, np.array([1.0, -3.0]), np.array([2.0, -6.0]))
@@ -51,6 +53,8 @@ def _slope_cases(rng: np.random.Generator) -> Iterator[Case]:
     cubes = _Function("the mean of x³", lambda x: tf.reduce_mean(x**3))
     yield case(cubes, x, 3 * x**2 / x.size)
     yield case(squares, np.array(1.5), np.array(3.0))
+    x = rng.normal(size=3)
+    yield case(squares, x, 2 * x, dtype="float64")
 
 
 def _like_slope(truth: tf.Tensor) -> Callable[[Any], str | None]:
@@ -59,7 +63,8 @@ def _like_slope(truth: tf.Tensor) -> Callable[[Any], str | None]:
             return (
                 "it returned None. Either `return` is missing, or the tape saw no way from x to "
                 "the result: it records what is computed inside `with`, and of a constant only "
-                "after `tape.watch(x)`."
+                "after `tape.watch(x)`. Or have the two arguments of `tape.gradient(result, x)` "
+                "changed places?"
             )
         if isinstance(got, tuple | list) and len(got) == 1:
             return (
@@ -152,6 +157,12 @@ def _build_and_run(build: Callable, sizes: list[int], x: np.ndarray, weights: li
         return f"it returned {type_name(model)}; return the model, a `keras.Sequential(…)`."
     if problem := _fill_weights(model, weights):
         return problem
+    asked = getattr(model, "inputs", None)
+    if asked and len(asked[0].shape) != x.ndim:
+        return (
+            f"the model asks for inputs of shape {tuple(asked[0].shape)}: `keras.Input((n,))` says "
+            "the shape of one example, without the batch axis, which Keras adds."
+        )
     return model(tf.constant(x), training=True)
 
 
@@ -223,6 +234,12 @@ BUILD = Exercise(
         '`model.add(keras.layers.Dense(units, activation="relu"))`. The last layer has no '
         "activation. Do not forget `return model`.",
     ),
+    advice=(
+        (
+            r"'NoneType' object has no attribute 'add'",
+            "`add` returns nothing, it changes the model: `model.add(layer)` without `model =`.",
+        ),
+    ),
 )
 
 
@@ -237,6 +254,7 @@ def _compile_cases(rng: np.random.Generator) -> Iterator[Case]:
             "loss": float(surprise.mean()),
             "accuracy": float((logits.argmax(axis=1) == y).mean()),
             "learning rate": rate,
+            "a training step moves the weights": True,
         }
         yield Case(
             (weights, x, y, rate),
@@ -265,21 +283,45 @@ def _compile_and_measure(
     logits = compiled(tf.constant(x))
     if difference(logits, tf.nn.softmax(x @ weights)) is None:
         return (
-            "the model gives probabilities now. That can work too, but it loses digits where a "
-            "probability is close to 0 or 1: keep the logits, and tell the loss about them."
+            "the model gives probabilities now. That can work too, but the task is to leave the "
+            "model as it is: tell the loss that it gets logits."
         )
-    if not isinstance(compiled.optimizer, keras.optimizers.Adam):
-        return "the optimizer should be `keras.optimizers.Adam(learning_rate)`."
+    if type(compiled.optimizer) is not keras.optimizers.Adam:
+        return "the optimizer should be `keras.optimizers.Adam(learning_rate)`, as before."
+    if problem := _wrong_loss(compiled.loss):
+        return problem
     loss = compiled.compute_loss(y=tf.constant(y), y_pred=logits)
     measured = compiled.compute_metrics(None, tf.constant(y), logits)
     found = {name: value for name, value in measured.items() if name != "loss"}
     if not found:
         return 'no accuracy is measured: keep `metrics=["accuracy"]`.'
+    compiled.train_step((tf.constant(x), tf.constant(y)))
     return {
         "loss": float(loss),
         "accuracy": float(next(iter(found.values()))),
         "learning rate": float(compiled.optimizer.learning_rate),
+        "a training step moves the weights": not np.array_equal(dense.get_weights()[0], weights),
     }
+
+
+def _wrong_loss(loss: Any) -> str | None:
+    """A sentence where the loss of Keras that was named is not the one for these labels."""
+    if isinstance(loss, keras.metrics.Metric):
+        return (
+            "that is a metric, which only measures: the loss of the same name is in `keras.losses`."
+        )
+    if not getattr(loss, "__module__", "keras").startswith("keras"):
+        return None  # the student's own
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    name = name.replace("_", "").lower()
+    if "mse" in name or "meansquared" in name:
+        return "keep the cross-entropy, the loss for classes; only one setting of it is missing."
+    if "crossentropy" in name and not name.startswith("sparse"):
+        return (
+            "the labels are numbers here, one for each example: take the loss with *Sparse* in its "
+            "name."
+        )
+    return None
 
 
 def _like_compiled(
@@ -292,8 +334,9 @@ def _like_compiled(
             return got
         if difference(got["loss"], unaware) is None and difference(unaware, truth["loss"]):
             return (
-                "the loss still takes the logits for probabilities. The function that you name in "
-                "quotes cannot be told otherwise; `keras.losses.…(from_logits=True)` can."
+                "the loss still takes the logits for probabilities. A name in quotes cannot say "
+                "otherwise; an object can, and the object needs `from_logits=True`: "
+                "`keras.losses.…(from_logits=True)`."
             )
         if difference(got["loss"], truth["loss"] * len(y)) is None:
             return "the loss is the sum over the batch; leave its `reduction` as it is, a mean."
@@ -316,14 +359,23 @@ COMPILE = Exercise(
         "say what it is given. `help(keras.losses.SparseCategoricalCrossentropy)` lists them.",
         "`loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)`",
     ),
+    advice=(
+        (
+            r"No gradients provided",
+            "A training step cannot move the weights: the loss has to follow from the logits, by "
+            "functions whose slope TensorFlow knows.",
+        ),
+    ),
 )
 
 
 def _cycle_cases(rng: np.random.Generator) -> Iterator[Case]:
-    for peak, num_steps in ((2.0, 10), (0.003, 57), (0.2, 1000)):
+    for peak, num_steps in ((2.0, 10), (0.5, 7), (0.003, 57), (0.2, 1000)):
         places = [0, 0.3 * num_steps, num_steps]
         inside = rng.integers(num_steps // 5, num_steps, size=3)
-        steps = [0, 1, *sorted(int(step) for step in inside), num_steps - 1]
+        # The last step before the highest point shows whether that was rounded: at 2.1 of 7 steps.
+        inside = sorted({*map(int, inside), int(0.3 * num_steps)})
+        steps = [0, 1, *inside, num_steps - 1]
         truth = np.interp(steps, places, [0, peak, 0]).astype("float32")
         yield Case(
             (peak, num_steps, steps),
@@ -335,21 +387,18 @@ def _cycle_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _rates(schedule: type, peak: float, num_steps: int, steps: list[int]) -> Any:
-    """The learning rate of each step, asked for as `fit` does, or a sentence."""
+    """The learning rate of each step, asked for as the lesson and as `fit` does, or a sentence."""
     if schedule.get_config is keras.optimizers.schedules.LearningRateSchedule.get_config:
         return "`get_config` is missing: keep it as it was given, to save a model takes it."
     cycle = schedule(peak, num_steps)
-    step = keras.Variable(0, dtype="int64", trainable=False)
-    rates = []
-    for number in steps:
-        step.assign(number)
-        rates.append(cycle(step))
-        if rates[-1] is None:
-            return "`__call__` returned None: return the learning rate of this step."
+    rates = [cycle(tf.constant(number)) for number in steps]
+    if any(rate is None for rate in rates):
+        return "`__call__` returned None: return the learning rate of this step."
+    step = keras.Variable(steps[-1], dtype="int64", trainable=False)
     try:
         compiled = tf.function(lambda: cycle(step), autograph=False)()
     except (TypeError, AttributeError, NotImplementedError) as error:
-        if "ymbolic" not in str(error):
+        if not re.search("ymbolic|eager execution", str(error)):
             raise
         return (
             "it works step by step but not inside `fit`, which runs the training step as a graph: "
@@ -364,12 +413,44 @@ def _rates(schedule: type, peak: float, num_steps: int, steps: list[int]) -> Any
     return np.array([float(rate) for rate in rates], "float32")
 
 
+def _two_lines(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rising and the falling line at each share of the training that is done."""
+    return done / 0.3, (1 - done) / 0.7
+
+
 def _like_cycle(
     peak: float, num_steps: int, steps: list[int], truth: np.ndarray
 ) -> Callable[[Any], str | None]:
-    done = np.array(steps) / num_steps
-    up, down = done / 0.3, (1 - done) / 0.7
+    steps_done = np.array(steps)
+    done = steps_done / num_steps
+    up, down = _two_lines(done)
+    top = int(0.3 * num_steps)
+    rounded = (
+        "30% of num_steps need not be a whole number: do not round it, and compare or divide with "
+        "the fraction."
+    )
     known = (
+        (
+            peak * np.minimum(steps_done / top, (num_steps - steps_done) / (num_steps - top)),
+            rounded,
+        ),
+        (peak * np.where(steps_done < top, up, down), rounded),
+        (
+            peak * np.minimum(*_two_lines(done + 1 / num_steps)),
+            "step 0 has to give 0: take `step` as it is, without adding 1.",
+        ),
+        (
+            peak * np.minimum(*_two_lines(steps_done / (num_steps - 1))),
+            "step num_steps would give 0, which is one after the last: divide by num_steps itself.",
+        ),
+        (
+            peak * np.minimum(up, (1 - done) / 0.3),
+            "the second line falls too steeply: it has 70% of the steps to come down from `peak`.",
+        ),
+        (
+            peak * np.minimum(up, 1 - done / 0.7),
+            "of the second line only `done` is divided: put `1 - done` in brackets.",
+        ),
         (truth / peak, "its highest point is 1: multiply with `peak`."),
         (
             peak * np.maximum(up, down),
@@ -418,6 +499,13 @@ CYCLE = Exercise(
         "`done = tf.cast(step, tf.float32) / self.num_steps`; the lower of two tensors is "
         "`tf.minimum(a, b)`.",
     ),
+    advice=(
+        (
+            r"Cannot convert \S+ to EagerTensor of dtype|expected to be a \w+ tensor",
+            "`step` is a whole number, which TensorFlow does not mix with fractions: "
+            "`tf.cast(step, tf.float32)` first, and then use only what it gives.",
+        ),
+    ),
 )
 
 
@@ -447,6 +535,11 @@ def _make_and_call(
         )
     inputs = tf.constant(x)
     layer(inputs)  # Keras calls `build` before the first `call`
+    if any(isinstance(value, keras.layers.Layer) for value in vars(layer).values()):
+        return (
+            "there is another layer inside, which does the work: make weights and bias yourself, "
+            "in `build` with `self.add_weight(…)`."
+        )
     shapes = [tuple(weight.shape) for weight in layer.trainable_weights]
     wanted = [kernel.shape, bias.shape]
     if not shapes:
@@ -457,8 +550,9 @@ def _make_and_call(
         )
     if sorted(shapes) != sorted(wanted):
         return (
-            f"for {x.shape[1]} inputs and {units} units the weights have the shapes {shapes}; they "
-            f"should have {wanted}: one column for each unit, and one bias for each unit."
+            f"for {_count(x.shape[1], 'input')} and {_count(units, 'unit')} the weights have the "
+            f"shapes {shapes}; they should have {wanted}: one column for each unit, and one bias "
+            "for each unit."
         )
     values = layer.get_weights()
     matrix = values[shapes.index(kernel.shape)]
@@ -466,6 +560,11 @@ def _make_and_call(
         return (
             "all weights start with the same value, and such neurons stay copies of each other: "
             'take a random start, as `initializer="glorot_uniform"` gives.'
+        )
+    if np.any(values[shapes.index(bias.shape)]):
+        return (
+            "the bias starts at random, as everything does that `add_weight` is told nothing "
+            'about; it should start at 0: `initializer="zeros"`.'
         )
     layer.set_weights([kernel, bias] if shapes == wanted else [bias, kernel])
     with tf.GradientTape() as tape:
@@ -482,6 +581,10 @@ def _make_and_call(
                 "both weights and bias, and without `.numpy()`?"
             )
     return result
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _like_dense(truth: tf.Tensor, bias: np.ndarray) -> Callable[[Any], str | None]:
@@ -510,73 +613,123 @@ DENSE = Exercise(
     uses_randomness=True,
     hints=(
         "`__init__` stores `units`, `build` makes weights and bias once the number of inputs is "
-        "known, `call` computes: `inputs @ weights + bias`.",
+        "known, `call` computes: `inputs @ self.kernel + self.bias`. (Keras has its own use for "
+        "the name `self.weights`.)",
         "`input_shape` is (B, D), so the weights have the shape `(input_shape[-1], self.units)` "
         "and the bias `(self.units,)`.",
         'In `build`: `self.kernel = self.add_weight(shape=…, initializer="glorot_uniform")`, and '
         'likewise `self.bias` with `initializer="zeros"`.',
     ),
+    advice=(
+        (
+            r"property '(trainable_)?weights' of",
+            "Keras uses the name `weights` itself, for the list of all of them: call yours "
+            "`kernel`.",
+        ),
+        (
+            r"name '(kernel|bias|weights?|w|b)' is not defined",
+            "If `build` makes it, store it there as `self.kernel`, and use it here under that name "
+            "(the bias likewise).",
+        ),
+        (
+            r"Matrix size-incompatible",
+            "The inputs are [B, D], so the weights are [D, units], and D is `input_shape[-1]`.",
+        ),
+    ),
 )
 
 
-class _Louder(keras.layers.Layer):
-    """Gives twice its input in training only: it shows whether the step says that it trains."""
+class Louder(keras.layers.Layer):
+    """Gives twice its input in training only: it shows whether the step says that it trains.
+
+    It has a weight that is to be frozen, which a step must not move. No underscore begins its
+    name, from which Keras makes one for TensorFlow that allows none.
+    """
+
+    def build(self, input_shape: tuple) -> None:
+        self.loudness = self.add_weight(shape=(), initializer="ones")
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return 2 * inputs if training else inputs
+        return (2 if training else 1) * self.loudness * inputs
 
 
 def _step_cases(rng: np.random.Generator) -> Iterator[Case]:
-    """Two steps on a linear model, whose slope is known in closed form."""
-    for inputs, classes, batch, smoothing, as_graph in (
-        (2, 3, 2, 0.2, False),
-        (3, 4, 5, 0.1, True),
-    ):
+    """Two steps on a linear model, whose slope is known in closed form.
+
+    First with rows of numbers as labels and plain descent, then with numbers as labels and
+    momentum, so that a step fits neither only one loss nor only one optimizer.
+    """
+    for inputs, classes, batch, smoothing, momentum in ((2, 3, 2, 0.2, 0.0), (3, 4, 5, 0.0, 0.5)):
         weights, x = _random(rng, inputs, classes), _random(rng, batch, inputs)
-        y = np.eye(classes, dtype="float32")[rng.integers(classes, size=batch)]
-        one, two = (_descent(weights, x, y, smoothing, factor) for factor in (1, 2))
+        y = rng.integers(classes, size=batch)
+        one_hot = np.eye(classes, dtype="float32")[y]
+        given = (weights, x, one_hot if smoothing else y, smoothing, momentum)
+        descend = functools.partial(_descent, weights, x, one_hot, smoothing)
+        truth = descend(momentum, factor=2)
+        known = descend(momentum, factor=1), descend(0.0, factor=2)
         yield Case(
-            (weights, x, y, smoothing, as_graph),
-            two,
-            judge=_like_steps(two, one, weights),
+            given,
+            truth,
+            judge=_like_steps(truth, *known, weights),
             call=_take_steps,
-            names=("weights of a linear model", "x", "y", "label smoothing", "inside tf.function"),
+            names=("weights of a linear model", "x", "y", "label smoothing", "momentum"),
         )
 
 
 def _descent(
-    weights: np.ndarray, x: np.ndarray, y: np.ndarray, smoothing: float, factor: int
+    weights: np.ndarray,
+    x: np.ndarray,
+    one_hot: np.ndarray,
+    smoothing: float,
+    momentum: float,
+    factor: int,
 ) -> dict[str, Any]:
     """Two steps of descent with learning rate 1 on a model whose logits are factor · x · W."""
-    wanted = (1 - smoothing) * y + smoothing / y.shape[1]
+    wanted = (1 - smoothing) * one_hot + smoothing / one_hot.shape[1]
     truth: dict[str, Any] = {}
+    move = np.zeros_like(weights)
     for number in (1, 2):
         logits = factor * x @ weights
         if number == 1:
             truth["loss"] = float(-(wanted * special.log_softmax(logits, axis=1)).sum(1).mean())
-            right = logits.argmax(axis=1) == y.argmax(axis=1)
+            right = logits.argmax(axis=1) == one_hot.argmax(axis=1)
             truth["accuracy"] = float(right.mean())
         error = special.softmax(logits, axis=1) - wanted
-        weights = weights - factor * x.T @ error / len(x)
+        move = momentum * move - factor * x.T @ error / len(x)
+        weights = weights + move
     truth["weights after two steps"] = weights.astype("float32")
+    truth["a frozen weight"] = 1.0
     return truth
 
 
 def _take_steps(
-    make: type, weights: np.ndarray, x: np.ndarray, y: np.ndarray, smoothing: float, as_graph: bool
+    make: type,
+    weights: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    smoothing: float,
+    momentum: float,
 ) -> Any:
     """What the first step returns and where the weights end, or a sentence."""
+    if _is_keras_own(make):
+        return (
+            "that is Keras's own step; the task is to write it out: logits and loss inside a tape, "
+            "slopes, `apply_gradients`."
+        )
+    louder, dense = Louder(), keras.layers.Dense(weights.shape[1], use_bias=False)
     inputs = keras.Input((len(weights),))
-    outputs = keras.layers.Dense(weights.shape[1], use_bias=False)(_Louder()(inputs))
-    model = make(inputs, outputs)
-    model.compile(
-        optimizer=keras.optimizers.SGD(1.0),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing),
-        metrics=["accuracy"],
+    model = make(inputs, dense(louder(inputs)))
+    louder.trainable = False
+    loss = (
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+        if y.ndim == 2
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    model.set_weights([weights])
+    optimizer = keras.optimizers.SGD(1.0, momentum=momentum)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    dense.set_weights([weights])
     data = tf.constant(x), tf.constant(y)
-    if as_graph:  # as in `fit`; to write the graph down tells enough, to run it takes longer
+    if momentum:  # once as in `fit`; to write the graph down tells enough, to run it takes longer
         tf.function(model.train_step, autograph=False).get_concrete_function(data)
     logs = model.train_step(data)
     if isinstance(logs, dict):  # what is seen of the metrics, before the second step
@@ -596,18 +749,32 @@ def _take_steps(
     return {
         "loss": float(logs["loss"]),
         "accuracy": float(logs["accuracy"]),
-        "weights after two steps": np.asarray(model.get_weights()[0]),
+        "weights after two steps": np.asarray(dense.get_weights()[0]),
+        "a frozen weight": float(louder.get_weights()[0]),
     }
 
 
+def _is_keras_own(make: type) -> bool:
+    """Whether the step is Keras's, or hands its work to Keras's."""
+    names = getattr(getattr(make.train_step, "__code__", None), "co_names", ())
+    return make.train_step is keras.Model.train_step or "train_step" in names
+
+
 def _like_steps(
-    truth: dict[str, Any], untold: dict[str, Any], start: np.ndarray
+    truth: dict[str, Any], untold: dict[str, Any], by_hand: dict[str, Any], start: np.ndarray
 ) -> Callable[[Any], str | None]:
-    """untold: what happens where the step does not say that it trains."""
+    """untold: what happens where the step does not say that it trains; by_hand: where it does not
+    leave the move to the optimizer.
+    """
 
     def judge(got: Any) -> str | None:
         if isinstance(got, str):
             return got
+        if got["a frozen weight"] != 1:
+            return (
+                "a layer that was frozen (`layer.trainable = False`) was trained as well: take "
+                "`self.trainable_variables`, which leaves it out."
+            )
         after, wanted = got["weights after two steps"], truth["weights after two steps"]
         if difference(after, start) is None and difference(wanted, start):
             return (
@@ -618,6 +785,11 @@ def _like_steps(
             return (
                 "the model is not told that it is training. Our layers do the same in both cases, "
                 "others do not: `self(x, training=True)`."
+            )
+        if difference(got, by_hand) is None and difference(by_hand, truth):
+            return (
+                "the weights move by learning rate times slope; this optimizer has momentum and "
+                "does more. Leave the move to it: `self.optimizer.apply_gradients(…)`."
             )
         if got["loss"] == 0 and difference(after, wanted) is None:
             return "the loss was not passed on: return what `update_metrics` gives."
@@ -647,6 +819,39 @@ STEP = Exercise(
         "After `with`: `gradients = tape.gradient(loss, self.trainable_variables)`, then "
         "`self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))`, then "
         "`return update_metrics(self, loss, y, logits)`.",
+    ),
+    advice=(
+        (
+            r"apply_gradients\(\) takes",
+            "It takes pairs: `zip(gradients, self.trainable_variables)` makes them.",
+        ),
+        (
+            r"'_unique_id'|values to unpack",
+            "`apply_gradients` takes pairs (slope, weight), in this order: "
+            "`zip(gradients, self.trainable_variables)`.",
+        ),
+        (
+            r"'NoneType' object is not iterable",
+            "Where `tape.gradient(loss, variables)` gives None, look at its arguments: the loss "
+            "first, then the variables.",
+        ),
+        (
+            r"convert a value \(None\)",
+            "Name the arguments of the loss: `self.compute_loss(y=y, y_pred=logits)`.",
+        ),
+        (
+            r"Cannot squeeze",
+            "In `update_metrics(self, loss, y, logits)` the labels come first, then the logits.",
+        ),
+        (
+            r"rank \(ndim\)",
+            "Use the loss named in `compile`, which fits the labels: "
+            "`self.compute_loss(y=y, y_pred=logits)`.",
+        ),
+        (
+            r"received 2 input tensors",
+            "`data` is a pair: begin with `x, y = data`.",
+        ),
     ),
 )
 
