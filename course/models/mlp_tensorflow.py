@@ -70,7 +70,7 @@ def update_metrics(model, loss, y, logits):
     """Tell the model's metrics about one batch; return what they say so far in this epoch."""
     for metric in model.metrics:
         if metric.name == "loss":
-            metric.update_state(loss)
+            metric.update_state(loss, sample_weight=tf.shape(y)[0])
         else:
             metric.update_state(y, logits)
     return model.get_metrics_result()
