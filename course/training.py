@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import find_executable_batch_size
+from accelerate.utils.memory import should_reduce_batch_size
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -100,7 +101,6 @@ def fit(
             )
         return tried[-1] // 2
 
-    @find_executable_batch_size(starting_batch_size=batch_size, reduce_batch_size_fn=half)
     def run_with(batch_size: int) -> History:
         if tried:
             print(f"{tried[-1]} at a time do not fit into this GPU's memory: trying {batch_size}.")
@@ -123,7 +123,13 @@ def fit(
         )
         return run.through(train_set, val_set, after_epoch, checkpoint)
 
-    return run_with()
+    try:
+        return run_with(batch_size)
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+    # It first empties the memory, which takes longer than a short run: hence only where needed.
+    return find_executable_batch_size(run_with, half(), half)()
 
 
 def predict(
