@@ -10,6 +10,7 @@ import random
 import shutil
 import sys
 import tempfile
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,6 +86,16 @@ def quiet_tensorflow() -> Iterator[None]:
         finally:
             os.dup2(kept, STDERR)
             os.close(kept)
+
+
+def spare_tensorflow() -> None:
+    """Keep TensorBoard from loading TensorFlow where it is installed; call it before its import.
+
+    TensorFlow takes seconds and half a gigabyte, and TensorBoard needs it for storage in the cloud
+    alone. A module of this name is TensorBoard's own switch, see `tensorboard.compat.tf`.
+    """
+    name = "tensorboard.compat.notf"
+    sys.modules.setdefault(name, types.ModuleType(name))
 
 
 def device() -> str:

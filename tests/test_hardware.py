@@ -169,3 +169,19 @@ hardware.seed_everything(8)
 print(len(set(first) & (set(second) | set(draws()))))
 """
     assert output_of(program).split() == ["0"]
+
+
+def test_tensorboard_writes_and_reads_without_tensorflow(tmp_path):
+    program = (
+        "import sys; from course import hardware; hardware.spare_tensorflow()\n"
+        "from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
+        "from torch.utils.tensorboard import SummaryWriter\n"
+        f"with SummaryWriter({str(tmp_path)!r}) as writer: writer.add_scalar('loss', 0.5, 3)\n"
+        f"reader = EventAccumulator({str(tmp_path)!r}); reader.Reload()\n"
+        "print([(event.step, event.value) for event in reader.Scalars('loss')])\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=120
+    )
+    assert answer.stdout.splitlines() == ["[(3, 0.5)]", "False"], answer.stderr
