@@ -6,7 +6,7 @@ Every picture leaves through `show`, which needs a description for people who ca
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -106,6 +106,18 @@ def images(
     figure.tight_layout(pad=0.4, w_pad=0.6)
     words = ", ".join(str(caption).replace("\n", " ") for caption in captions)
     show(figure, alt or f"{title}: {len(pictures)} pictures" + (f" ({words})" if words else ""))
+
+
+def spread(values: Mapping[str, Sequence[float]], title: str, x_label: str) -> None:
+    """Show what repeated runs gave: for each name a row, each value a dot, a bar at their mean."""
+    figure, drawing = axes(title, x_label, "", height=0.36 * len(values) + 0.9)
+    for row, runs in enumerate(values.values()):
+        drawing.plot(runs, [row] * len(runs), "o", color=COLOURS[0], alpha=0.5)
+        drawing.plot([np.mean(runs)] * 2, [row - 0.3, row + 0.3], color=COLOURS[1], linewidth=2.5)
+    drawing.set_yticks(range(len(values)), values)
+    drawing.invert_yaxis()  # the first name on top
+    words = (f"{name} {np.min(runs):.3f} to {np.max(runs):.3f}" for name, runs in values.items())
+    show(figure, f"{title}, {x_label}: {', '.join(words)}")
 
 
 def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> None:

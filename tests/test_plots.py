@@ -147,3 +147,13 @@ def test_live_curves_grow_while_keras_trains(shown):
         KeyError, match=r"does not measure \['val_accuracy'\]; it measures \['loss'"
     ):
         model.fit(x, y, verbose=0, callbacks=[typo])
+
+
+def test_a_spread_has_a_row_for_each_name_and_says_how_far_the_runs_reach(shown):
+    runs = {"plain": [0.5, 0.7], "cured": [0.9, 0.8, 0.85], "once": [0.25]}
+    plots.spread(runs, "Three ways", "accuracy")
+    plots.spread({"plain": [0.5, 0.7]}, "One way", "accuracy")
+    assert shown[0]["alt"] == (
+        "Three ways, accuracy: plain 0.500 to 0.700, cured 0.800 to 0.900, once 0.250 to 0.250"
+    )
+    assert shown[0]["picture"].height > shown[1]["picture"].height
