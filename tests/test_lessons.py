@@ -41,6 +41,7 @@ FOREIGN = ("COURSE_", "NBGRADER_", "PYTHON", "PYTEST_ADDOPTS", "PYTEST_PLUGINS",
 GOALS = {  # promised to readers, whatever the band says
     "01_mlp": {"mlp.test_accuracy": 0.90},
     "01_mlp_tensorflow": {"mlp_tensorflow.test_accuracy": 0.90},
+    "02_training_well": {"training_well.test_accuracy": 0.90},
     "03_resnet": {"resnet.test_accuracy": 0.40},  # well above the 0.10 of guessing
 }
 LOADED = "import sys\nprint(*({'tensorflow', 'torch'} & set(sys.modules)))"
