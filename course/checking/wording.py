@@ -124,6 +124,15 @@ ADVICE = (
         "Axes are counted from 0: an array with two axes has axis 0 and axis 1.",
     ),
     (
+        r"must match the existing size|stack expects each tensor to be equal size",
+        "A piece has another shape than its place: print the shapes. (A slice that begins at a "
+        "negative number begins so far from the *end*: a corner is counted from 0.)",
+    ),
+    (
+        r"is out of bounds for axis",
+        "Positions run from 0 to the size less 1: print the position, and see where it comes from.",
+    ),
+    (
         r"cannot reshape array of size",
         "The sizes must multiply to the number of elements: take them from the array's own shape.",
     ),

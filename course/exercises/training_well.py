@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
+from course.checking.values import is_array, to_numpy, type_name
 from course.models import training_well as reference
 
 LESSON = "02_training_well"
@@ -30,11 +31,27 @@ def _standardise_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield Case((train, test), (scaler.transform(train), scaler.transform(test)))
 
 
-def _scaled(train: np.ndarray, test: np.ndarray, like: np.ndarray, **how: Any) -> tuple:
-    """Both sets, standardised with the columns of `like`."""
-    deviation = like.std(axis=0, **how)
+def _scaled(
+    train: np.ndarray,
+    test: np.ndarray,
+    like: np.ndarray,
+    axis: int = 0,
+    keepdims: bool = False,
+    ddof: int = 0,
+) -> tuple:
+    """Both sets, standardised with the columns of `like`; with axis=1 wrongly with its rows."""
+    mean = like.mean(axis=axis, keepdims=keepdims)
+    deviation = like.std(axis=axis, keepdims=keepdims, ddof=ddof)
     deviation = np.where(deviation > 0, deviation, 1)
-    return (train - like.mean(axis=0)) / deviation, (test - like.mean(axis=0)) / deviation
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def _mixed(train: np.ndarray, test: np.ndarray, mean: str, deviation: str) -> tuple:
+    """Mean and deviation from different sets, each named "train", "test" or "both"."""
+    sets = {"train": train, "test": test, "both": np.concatenate([train, test])}
+    middle, spread = sets[mean].mean(axis=0), sets[deviation].std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    return (train - middle) / spread, (test - middle) / spread
 
 
 def _plus(small: float) -> Callable[..., tuple]:
@@ -102,6 +119,54 @@ STANDARDISE = Exercise(
         ),
         *(
             Mistake(
+                lambda train, test, mean=mean, deviation=deviation: _mixed(
+                    train, test, mean, deviation
+                ),
+                "Mean and deviation come from different sets; both come from `train` alone.",
+            )
+            for mean, deviation in (("train", "both"), ("both", "train"), ("train", "test"))
+        ),
+        Mistake(
+            lambda train, test: _scaled(train, test, train)[::-1],
+            "The two sets have changed places: return the training set first.",
+        ),
+        *(
+            Mistake(
+                lambda train, test, keep=keep: _scaled(train, test, train, axis=1, keepdims=keep),
+                "`axis=1` gives one mean for each *image*; each column (pixel) has its own: "
+                "`axis=0`.",
+            )
+            for keep in (False, True)
+        ),
+        Mistake(
+            lambda train, test: (
+                _scaled(train, train, train, axis=1, keepdims=True)[0],
+                _scaled(test, test, test, axis=1, keepdims=True)[0],
+            ),
+            "`axis=1` gives one mean for each *image*; each column (pixel) has its own: `axis=0`.",
+        ),
+        Mistake(
+            lambda train, test: tuple(
+                part - train.mean(axis=0) / np.where(train.std(axis=0) > 0, train.std(axis=0), 1)
+                for part in (train, test)
+            ),
+            "Brackets are missing: `/` comes before `-`, so only the mean was divided. Write "
+            "`(train - mean) / deviation`.",
+        ),
+        Mistake(
+            lambda train, test: tuple(
+                np.where(train.std(axis=0) > 0, part, 0) for part in _scaled(train, test, train)
+            ),
+            "You set a column that never changes in `train` to 0 in both sets. A test image may "
+            "differ there: such a column is only moved, which is what dividing by 1 does.",
+        ),
+        Mistake(
+            lambda train, test: tuple(map(np.nan_to_num, _plus(0.0)(train, test))),
+            "`nan_to_num` hides a division by 0: a test image that differs in a column that never "
+            "changes in `train` gets a huge number. Keep the line that puts 1 there.",
+        ),
+        *(
+            Mistake(
                 _plus(10.0**-power),
                 "A tiny number in place of a deviation of 0 makes huge values where a test image "
                 "differs in that column; keep the line that puts 1 there.",
@@ -121,16 +186,29 @@ STANDARDISE = Exercise(
 def _answers_cases(rng: np.random.Generator) -> Iterator[Case]:
     said = np.array([True, True, True, True, False, False])
     truth = np.array([True, False, False, False, True, False])
-    yield Case((said, truth), (1 / 4, 1 / 2, 1 / 3))
+    yield _answers_case(said, truth, (1 / 4, 1 / 2, 1 / 3))
     nothing = np.zeros(4, dtype=bool)
-    yield Case((nothing, np.array([True, False, True, False])), (0.0, 0.0, 0.0))
-    yield Case((np.array([True, False]), np.array([False, False])), (0.0, 0.0, 0.0))
-    yield Case((np.array([True, False]), np.array([False, True])), (0.0, 0.0, 0.0))
+    yield _answers_case(nothing, np.array([True, False, True, False]), (0.0, 0.0, 0.0))
+    yield _answers_case(np.array([True, False]), np.array([False, False]), (0.0, 0.0, 0.0))
+    yield _answers_case(np.array([True, False]), np.array([False, True]), (0.0, 0.0, 0.0))
     for count, share_said, share_true in ((30, 0.6, 0.3), (200, 0.2, 0.5), (90, 0.5, 0.1)):
         said, truth = rng.random(count) < share_said, rng.random(count) < share_true
         said[:3], truth[:3] = (True, True, False), (True, False, True)
         found = metrics.precision_recall_fscore_support(truth, said, average="binary")
-        yield Case((said, truth), tuple(map(float, found[:3])))
+        yield _answers_case(said, truth, tuple(map(float, found[:3])))
+
+
+def _answers_case(said: np.ndarray, truth: np.ndarray, expected: tuple[float, ...]) -> Case:
+    """A case that takes the three values as a tuple, a list or an array [3]."""
+
+    def judge(got: Any) -> str | None:
+        if isinstance(got, numbers.Number) and got == 0 and not any(expected):
+            return "three values are asked for here too: `return 0.0, 0.0, 0.0`."
+        if isinstance(got, np.ndarray) and got.shape == (3,):
+            got = tuple(got)
+        return difference(got, expected)
+
+    return Case((said, truth), expected, judge=judge)
 
 
 def _share(part: Any, whole: Any) -> float:
@@ -143,6 +221,59 @@ def _three(said: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
     f1 = _share(2 * hits, 2 * hits + alarms + missed)
     return _share(hits, hits + alarms), _share(hits, hits + missed), f1
 
+
+def _divided(part: Any, whole: Any) -> Any:
+    """As NumPy divides: by 0, it gives NaN or infinity."""
+    with np.errstate(all="ignore"):
+        return np.float64(part) / np.float64(whole)
+
+
+def _wrong_by(
+    formula: Callable[..., tuple], message: str, hits: Callable[..., Any] = np.logical_and
+) -> tuple[Mistake, ...]:
+    """One mistake with each way of caring for a division by 0, or of not caring.
+
+    formula: (hits, said, true, right no, all, share) → three numbers; share(part, whole) divides.
+    hits: which answers the mistake takes for hits.
+    """
+
+    def answer(share: Callable[..., Any], early: bool) -> Callable[..., tuple]:
+        def wrong(said: np.ndarray, truth: np.ndarray) -> tuple:
+            found, right_no = hits(said, truth).sum(), (~said & ~truth).sum()
+            if early and not found:
+                return 0.0, 0.0, 0.0
+            return formula(found, said.sum(), truth.sum(), right_no, len(said), share)
+
+        return wrong
+
+    def at_least_one(part: Any, whole: Any) -> float:
+        return part / (max(whole, 1) if whole == int(whole) else whole)
+
+    ways = [(_share, False), (_divided, False), (_divided, True), (at_least_one, False)]
+    return tuple(Mistake(answer(*way), message) for way in ways)
+
+
+def _f1(precision: Any, recall: Any, share: Callable[..., Any]) -> Any:
+    return share(2 * precision * recall, precision + recall)
+
+
+def _from_hits(hits: Any, said: Any, true: Any, right_no: Any, number: Any, share: Any) -> tuple:
+    """The right formula, for `_wrong_by`."""
+    precision, recall = share(hits, said), share(hits, true)
+    return precision, recall, _f1(precision, recall, share)
+
+
+def _f1_without_brackets(
+    hits: Any, said: Any, true: Any, no: Any, number: Any, share: Any
+) -> tuple:
+    precision, recall = share(hits, said), share(hits, true)
+    return precision, recall, share(2 * precision * recall, precision) + recall
+
+
+DIVIDES_BY_0 = (
+    "Where yes is never said, never true or never hit, you divide by 0. NumPy then gives NaN and "
+    "no error, so `try` does not help: test for 0 first, and return 0 for such a share."
+)
 
 PRECISION_RECALL_F1 = Exercise(
     name="training_well.precision_recall_f1",
@@ -205,7 +336,46 @@ PRECISION_RECALL_F1 = Exercise(
                 (s & t).sum() / t.sum(),
                 2 / (s.sum() / (s & t).sum() + t.sum() / (s & t).sum()),
             ),
-            "Where yes is never said, or never true, you divide by 0: return 0 for such a share.",
+            DIVIDES_BY_0,
+        ),
+        Mistake(
+            lambda s, t: _from_hits((s & t).sum(), s.sum(), t.sum(), 0, 0, _divided), DIVIDES_BY_0
+        ),
+        *_wrong_by(
+            _from_hits,
+            "`said_yes == is_yes` is also True for a right *no*, and those are not hits: a hit was "
+            "said yes *and* is yes, `said_yes & is_yes`.",
+            hits=np.equal,
+        ),
+        *_wrong_by(
+            _f1_without_brackets,
+            "Brackets are missing: 2 · P · R / (P + R) divides by the whole sum.",
+        ),
+        *_wrong_by(
+            lambda hits, said, true, no, number, share: (
+                share(hits, said),
+                share(hits, true),
+                (hits + no) / number,
+            ),
+            "The third value is the accuracy; F1 is 2 · P · R / (P + R).",
+        ),
+        *_wrong_by(
+            lambda hits, said, true, no, number, share: (
+                share(hits, said),
+                share(no, number - true),
+                _f1(share(hits, said), share(no, number - true), share),
+            ),
+            "The second value is the share of the *no* that were called no; recall is the share of "
+            "the *yes* that were found.",
+        ),
+        *_wrong_by(
+            lambda *counts: tuple(100 * value for value in _from_hits(*counts)),
+            "Those are percent; give shares from 0 to 1.",
+        ),
+        *_wrong_by(
+            lambda hits, said, true, no, number, share: (share(hits, true), share(hits, said), 0.0),
+            "Precision and recall have changed places: precision divides by what was *said* yes, "
+            "recall by what *is* yes. (And F1 is still 0.)",
         ),
     ),
     hints=(
@@ -230,6 +400,12 @@ def _scores_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 def _gaps(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return scores[truth][:, None] - scores[~truth]
+
+
+def _one_by_one(scores: np.ndarray, truth: np.ndarray, tie: float) -> float:
+    """A wrong answer: the first yes with the first no, the second with the second…"""
+    pairs = list(zip(scores[truth], scores[~truth], strict=False))
+    return sum(1.0 if yes > no else tie if yes == no else 0.0 for yes, no in pairs) / len(pairs)
 
 
 ROC_AUC = Exercise(
@@ -259,6 +435,40 @@ ROC_AUC = Exercise(
         Mistake(
             lambda s, t: ((_gaps(s, t) > 0).sum() + (_gaps(s, t) == 0).sum() / 2) / len(s) ** 2,
             "You divided by all pairs of examples; only pairs of one yes and one no count.",
+        ),
+        *(
+            Mistake(
+                wrong,
+                "You compared the first yes with the first no, the second with the second and so "
+                "on: compare *every* yes with *every* no.",
+            )
+            for wrong in (
+                lambda s, t: (s[t] > s[~t]).mean(),
+                lambda s, t: (s[t] >= s[~t]).mean(),
+                lambda s, t: (s[t] > s[~t]).mean() + (s[t] == s[~t]).mean() / 2,
+                lambda s, t: _one_by_one(s, t, tie=0.0),
+                lambda s, t: _one_by_one(s, t, tie=0.5),
+            )
+        ),
+        *(
+            Mistake(
+                wrong,
+                "You compared the yes with *all* examples; only pairs of one yes and one no count.",
+            )
+            for wrong in (
+                lambda s, t: (s[t][:, None] > s).mean(),
+                lambda s, t: (s[t][:, None] > s).mean() + (s[t][:, None] == s).mean() / 2,
+            )
+        ),
+        *(
+            Mistake(
+                wrong,
+                "You compared the two means; take every pair of a yes and a no, and count.",
+            )
+            for wrong in (
+                lambda s, t: s[t].mean() > s[~t].mean(),
+                lambda s, t: float(s[t].mean() > s[~t].mean()),
+            )
         ),
         Mistake(
             lambda s, t: ((s > 0.5) == t).mean(),
@@ -290,27 +500,61 @@ ROC_AUC = Exercise(
 class _Fickle(nn.Module):
     """Its inputs are its logits; in training mode it answers the next class instead."""
 
-    def __init__(self, training: bool, most: int) -> None:
-        super().__init__()
-        self.most, self.largest = most, 0
+    def forward(self, x: Tensor) -> Tensor:
+        return x.roll(1, dims=1) if self.training else x
+
+
+class _Watched(nn.Sequential):
+    """The fickle layer within a model, as dropout is: notes how the model was used.
+
+    largest: the most images that it was given at once. outer_only: whether it was ever used in
+    evaluation mode while its layer was in training mode.
+    """
+
+    def __init__(self, training: bool) -> None:
+        super().__init__(_Fickle())
+        self.largest, self.outer_only = 0, False
         self.train(training)
 
     def forward(self, x: Tensor) -> Tensor:
         self.largest = max(self.largest, len(x))
-        return x.roll(1, dims=1) if self.training else x
+        self.outer_only = self.outer_only or (self[0].training and not self.training)
+        return super().forward(x)
 
 
 def _measure(evaluate: Callable[..., Any], mode: str, x: Tensor, y: Tensor, size: int) -> Any:
-    """What an answer says of the fickle model, and what it leaves behind."""
-    model = _Fickle(mode == "train", size)
+    """What an answer says of the fickle model and leaves behind; or a sentence on what is wrong."""
+    model = _Watched(mode == "train")
     share = evaluate(model, x, y, size)
     if model.largest > size:
         return f"it gave the model {model.largest} images at once; {size} are the most here."
+    if model.outer_only:
+        return (
+            "to set `model.training` reaches only the model itself, not the layers inside it, so "
+            "dropout goes on: call `model.eval()`."
+        )
+    if model.training != model[0].training:
+        return (
+            "to set `model.training` gives the mode back to the model itself, not to the layers "
+            "inside it: call `model.train(…)` with the mode that you remembered."
+        )
     return {"share of right answers": share, "mode afterwards": _mode(model)}
 
 
 def _mode(model: nn.Module) -> str:
     return "train" if model.training else "eval"
+
+
+def _difference_of_measures(got: Any, truth: dict[str, Any]) -> str | None:
+    if isinstance(got, str):
+        return got
+    share = got["share of right answers"]
+    if is_array(share) and to_numpy(share).shape == ():
+        return (
+            f"it returned {type_name(share)} with a single number in it; a plain number is asked "
+            "for: `.item()` takes it out."
+        )
+    return difference(got, truth)
 
 
 def _evaluate_cases(rng: np.random.Generator) -> Iterator[Case]:
@@ -325,37 +569,57 @@ def _evaluate_cases(rng: np.random.Generator) -> Iterator[Case]:
         yield Case(
             (mode, x, y, size),
             truth,
-            judge=lambda got, truth=truth: got if isinstance(got, str) else difference(got, truth),
+            judge=lambda got, truth=truth: _difference_of_measures(got, truth),
             call=_measure,
             names=("mode of the model at first", "x (here also the logits)", "y", "batch_size"),
         )
 
 
 def _evaluate_with(
-    evaluation: bool = True, share: str = "all", mode_after: str = "as before"
+    evaluation: str = "all", share: str = "all", mode_after: str = "as before"
 ) -> Callable[..., float]:
-    """An evaluation with known faults. share: how the batches become one number."""
+    """An evaluation with known faults.
+
+    evaluation: in which batches the model is in evaluation mode, "all", "first" or "none". share:
+    how the batches become one number.
+    """
 
     def answer(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> float:
         before = model.training
-        if evaluation:
-            model.eval()
-        rights = [
-            (model(part).argmax(dim=1) == truth).float()
-            for part, truth in zip(x.split(batch_size), y.split(batch_size), strict=True)
-        ]
+        rights = []
+        for part, truth in zip(x.split(batch_size), y.split(batch_size), strict=True):
+            if evaluation == "all" or (evaluation == "first" and not rights):
+                model.eval()
+            else:
+                model.train(before)
+            rights.append((model(part).argmax(dim=1) == truth).float())
         model.train({"as before": before, "train": True, "eval": False}[mode_after])
-        if share == "last":
-            return rights[-1].mean().item()
-        if share == "first":
-            return rights[0].mean().item()
-        if share == "mean of means":
-            return float(np.mean([right.mean().item() for right in rights]))
-        if share == "count":
-            return float(sum(right.sum().item() for right in rights))
-        return torch.cat(rights).mean().item()
+        return _JOINED[share](rights, batch_size)
 
     return answer
+
+
+def _full(rights: list[Tensor], size: int) -> list[Tensor]:
+    return [right for right in rights if len(right) == size]
+
+
+# How batches, lists of right (1) and wrong (0), become one number; all but the first are wrong.
+_JOINED: dict[str, Callable[[list[Tensor], int], float]] = {
+    "all": lambda rights, size: torch.cat(rights).mean().item(),
+    "last": lambda rights, size: rights[-1].mean().item(),
+    "first": lambda rights, size: rights[0].mean().item(),
+    "mean of means": lambda rights, size: float(np.mean([r.mean().item() for r in rights])),
+    "count": lambda rights, size: torch.cat(rights).sum().item(),
+    "last of all": lambda rights, size: rights[-1].sum().item() / len(torch.cat(rights)),
+    "full batches": lambda rights, size: (
+        sum(r.mean().item() for r in rights) / (len(torch.cat(rights)) // size)
+    ),
+    "percent": lambda rights, size: 100 * torch.cat(rights).mean().item(),
+    "without the rest": lambda rights, size: torch.cat(_full(rights, size)).mean().item(),
+    "rest as wrong": lambda rights, size: (
+        torch.cat(_full(rights, size)).sum().item() / len(torch.cat(rights))
+    ),
+}
 
 
 EVALUATE = Exercise(
@@ -365,9 +629,10 @@ EVALUATE = Exercise(
     difficulty=2,
     reference=reference.evaluate,
     cases=_evaluate_cases,
+    uses_randomness=True,  # a DataLoader draws even where it does not shuffle
     mistakes=(
         Mistake(
-            _evaluate_with(evaluation=False, share="last"),
+            _evaluate_with(evaluation="none", share="last"),
             "Two faults are left: only the last batch counts, and the model still trains while it "
             "is measured.",
         ),
@@ -380,7 +645,7 @@ EVALUATE = Exercise(
             for mode in ("as before", "train", "eval")
         ),
         Mistake(
-            _evaluate_with(evaluation=False),
+            _evaluate_with(evaluation="none"),
             "The share is computed over all batches now, but the model is still in training mode "
             "while you measure: `model.eval()` before the loop.",
         ),
@@ -392,6 +657,30 @@ EVALUATE = Exercise(
             )
             for mode in ("as before", "train", "eval")
         ),
+        Mistake(
+            _evaluate_with(evaluation="first"),
+            "The mode is given back inside the loop, so the model trains again from the second "
+            "batch on: move that line behind the loop.",
+        ),
+        Mistake(
+            _evaluate_with(share="last of all"),
+            "The counter starts at 0 again in every round, so only the last batch counts: set it "
+            "to 0 once, before the loop.",
+        ),
+        Mistake(
+            _evaluate_with(share="full batches"),
+            "`len(x) // batch_size` does not count a last, smaller batch: count right answers, and "
+            "divide by `len(x)`.",
+        ),
+        *(
+            Mistake(
+                _evaluate_with(share=share),
+                "The last batch was left out where it is smaller: its images count as well. "
+                "`range(0, len(x), batch_size)` reaches it, and the slice is just shorter there.",
+            )
+            for share in ("without the rest", "rest as wrong")
+        ),
+        Mistake(_evaluate_with(share="percent"), "Those are percent; give a share from 0 to 1."),
         Mistake(
             _evaluate_with(share="first"),
             "It returns in the first round of the loop: move `return` out of it.",
@@ -413,11 +702,12 @@ EVALUATE = Exercise(
         ),
     ),
     hints=(
-        "There are two faults. First ask: after the loop, what does `share` hold?",
+        "There are two faults. Of which images does the result know when the loop is over? And in "
+        "which mode does the model answer?",
         "Count the right answers of every batch: `right += (answers == y[batch]).sum().item()`. "
         "Divide by `len(x)` after the loop.",
-        "The second fault: which call switches dropout off? `was_training = model.training` "
-        "remembers the mode, `model.train(was_training)` gives it back.",
+        "The mode: `model.eval()` switches dropout off, in the layers inside too. `was_training = "
+        "model.training` remembers the mode, `model.train(was_training)` gives it back.",
     ),
 )
 
@@ -450,10 +740,25 @@ def _rolled(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def _shift_cases(rng: np.random.Generator) -> Iterator[Case]:
-    """So many images that each distance turns up, save in one check out of a billion."""
-    for height, width, most in ((4, 4, 1), (5, 8, 2), (9, 6, 1)):
-        images = torch.tensor(rng.uniform(0.2, 1, (240, height, width)).astype("float32"))
+    """So many images that chance rejects a right answer in less than one check in ten million."""
+    for number, height, width, most in ((240, 5, 4, 2), (240, 5, 8, 1), (2000, 4, 5, 1)):
+        images = torch.tensor(rng.uniform(0.2, 1, (number, height, width)).astype("float32"))
         yield Case((images, most), judge=_is_shift_of(images, most))
+    images = torch.tensor(rng.uniform(0.2, 1, (40, 5, 6)).astype("float32"))
+    yield Case((images, 2), judge=_is_fresh, call=_call_twice)
+
+
+def _call_twice(random_shift: Callable[..., Any], images: Tensor, most: int) -> dict[str, Any]:
+    return {call: random_shift(images, most) for call in ("first call", "second call")}
+
+
+def _is_fresh(got: dict[str, Any]) -> str | None:
+    if torch.equal(*got.values()):
+        return (
+            "two calls moved the images by the same distances: let nothing inside set a seed, so "
+            "that every call draws anew."
+        )
+    return None
 
 
 def _is_shift_of(images: Tensor, most: int) -> Callable[[Any], str | None]:
@@ -494,11 +799,46 @@ def _strange_shift(got: Tensor, images: Tensor, most: int, number: int) -> str:
     )
 
 
+def _uneven(distances: np.ndarray, most: int, back: str, forth: str) -> str | None:
+    """What is wrong with how often each distance turns up; back, forth: the words for − and +."""
+    possible = np.arange(-most, most + 1)
+    counts = (distances[:, None] == possible).sum(axis=0)  # [2 · most + 1]
+    missing = possible[counts == 0]
+    if len(missing):
+        nearest = int(missing[np.abs(missing).argmin()])
+        moved = f"{forth if nearest >= 0 else back} by {abs(nearest)}"
+        text = f"among {len(distances)} images none was moved {moved}; "
+        if len(missing) == most and abs(np.sign(missing).sum()) == most:
+            return text + (
+                f"all whole numbers from {-most} to {most} should turn up. (In an image with "
+                "`most` rows and columns of 0 around it, the corner of the window runs from 0 to "
+                "2 · most.)"
+            )
+        return text + (
+            f"all whole numbers from {-most} to {most} should turn up. (`torch.randint(low, high, "
+            "…)` stops before `high`.)"
+        )
+    share = 1 / len(possible)
+    deviation = np.sqrt(len(distances) * share * (1 - share))
+    far = np.abs(counts - len(distances) * share).argmax()
+    if len(distances) >= 1000 and abs(counts[far] - len(distances) * share) > 7 * deviation:
+        return (
+            f"among {len(distances)} images {counts[far]} were moved "
+            f"{forth if possible[far] >= 0 else back} by {abs(possible[far])}, "
+            f"where about {len(distances) * share:.0f} should be: all whole numbers from {-most} "
+            f"to {most} are equally frequent, as `torch.randint` draws them."
+        )
+    return None
+
+
 def _too_regular(found: np.ndarray, most: int) -> str | None:
     """What is wrong with the distances [B, 2] as a whole."""
     down, right = found.T
     if not found.any():
-        return "no image was moved at all."
+        return (
+            "no image was moved at all. (Chance can do that only where one draw serves the whole "
+            "batch: each image draws numbers of its own.)"
+        )
     if (found == found[0]).all():
         return "all images were moved alike; each one draws numbers of its own."
     for distances, other in ((down, "right or left"), (right, "down or up")):
@@ -509,14 +849,10 @@ def _too_regular(found: np.ndarray, most: int) -> str | None:
             "the images are moved along a diagonal only: draw one number for down and another one "
             "for right."
         )
-    for distances, way in ((down, "down"), (right, "to the right")):
-        missing = sorted(set(range(-most, most + 1)) - set(distances.tolist()))
-        if missing:
-            return (
-                f"among {len(found)} images none was moved {way} by {missing[0]}; all whole "
-                f"numbers from {-most} to {most} should turn up. (`torch.randint(low, high, …)` "
-                "stops before `high`.)"
-            )
+    ways = ((down, ("up", "down")), (right, ("to the left", "to the right")))
+    for distances, (back, forth) in ways:
+        if problem := _uneven(distances, most, back, forth):
+            return problem
     if abs(np.corrcoef(down, right)[0, 1]) > 0.6:
         return "how far an image moves down decides how far it moves right; draw both freely."
     return None
@@ -606,6 +942,11 @@ CLASS_WEIGHTS = Exercise(
             "One minus the share hardly tells a rare class from a common one; divide by the count.",
         ),
         Mistake(
+            lambda y, k: len(y) / k * _counts(y, k),
+            "`N / K * count` divides by K and then *multiplies* by the count: write "
+            "`N / (K * count)`, with brackets.",
+        ),
+        Mistake(
             lambda y, k: (len(y) / (k * _counts(y, k)))[y],
             "That is one weight for each example; return one for each class.",
         ),
@@ -621,6 +962,12 @@ CLASS_WEIGHTS = Exercise(
 def _threshold_cases(rng: np.random.Generator) -> Iterator[Case]:
     scores, truth = np.array([0.2, 0.3, 0.1]), np.array([True, True, False])
     yield Case((scores, truth), judge=_is_best_for(scores, truth))
+    # No grid of round numbers finds the place in these two.
+    for scores, truth in (
+        ([0.50002, 0.9, 0.1, 0.50001, 0.50003], [True, True, False, False, True]),
+        ([12.0, -3.0, 7.0, 2.0], [True, False, True, False]),
+    ):
+        yield Case((np.array(scores), np.array(truth)), judge=_is_best_for(scores, truth))
     # Four sure hits and no false alarm, or all ten hits and eight false alarms: fewer answers are
     # wrong with the first, F1 is higher with the second.
     scores = np.repeat([0.9, 0.4, 0.3, 0.1], [4, 8, 6, 20])
@@ -638,21 +985,31 @@ def _f1_at(threshold: float, scores: np.ndarray, truth: np.ndarray) -> float:
     return float(metrics.f1_score(truth, scores >= threshold, zero_division=0))
 
 
-def _is_best_for(scores: np.ndarray, truth: np.ndarray) -> Callable[[Any], str | None]:
+def _is_best_for(scores: Any, truth: Any) -> Callable[[Any], str | None]:
+    scores, truth = np.asarray(scores), np.asarray(truth)
     precision, recall, thresholds = metrics.precision_recall_curve(truth, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best, highest = float(thresholds[f1[:-1].argmax()]), float(f1.max())
 
     def judge(got: Any) -> str | None:
+        if is_array(got) and to_numpy(got).shape == ():
+            got = to_numpy(got).item()
         if isinstance(got, bool) or not isinstance(got, numbers.Real):
             return difference(got, best)
-        reached = _f1_at(float(got), scores, truth)
+        threshold = float(got)
+        reached = _f1_at(threshold, scores, truth)
         if reached > highest - 1e-9:
             return None
-        return (
-            f"with the threshold {float(got):.4g} F1 is {reached:.3f}; with {best:.4g} it would be "
-            f"{highest:.3f}."
+        digits = 4 if f"{threshold:.4g}" != f"{best:.4g}" else 12
+        problem = (
+            f"with the threshold {threshold:.{digits}g} F1 is {reached:.3f}; with "
+            f"{best:.{digits}g} it would be {highest:.3f}."
         )
+        if threshold in scores:
+            return problem
+        if np.isclose(scores, threshold, rtol=1e-6).any():
+            return f"{problem} The score was rounded on the way: return it as it is."
+        return f"{problem} Yours is none of the scores: try the scores themselves."
 
     return judge
 
@@ -703,19 +1060,56 @@ BEST_THRESHOLD = Exercise(
             _threshold_by(lambda said, truth: -_three(said, truth)[2]),
             "That threshold has the *lowest* F1.",
         ),
+        *(
+            Mistake(
+                wrong,
+                "`precision_recall_f1` gives three values, and you compared them all, precision "
+                "first: F1 is the last one, `[2]`.",
+            )
+            for wrong in (
+                _threshold_by(lambda said, truth: _three(said, truth)),
+                lambda s, t: np.unique(s)[
+                    np.argmax([_three(s >= threshold, t) for threshold in np.unique(s)])
+                ],
+                lambda s, t: s[np.argmax([_three(s >= threshold, t) for threshold in s])],
+            )
+        ),
+        *(
+            Mistake(
+                lambda s, t, candidates=candidates, index=index: index(s)[
+                    np.argmax([_f1_at(threshold, s, t) for threshold in candidates(s)])
+                ],
+                "The position belongs to the list that you went through: index those candidates, "
+                "not another array.",
+            )
+            for candidates, index in (
+                (np.unique, lambda s: s),
+                (lambda s: s, np.unique),
+                (np.sort, lambda s: s),
+            )
+        ),
+        Mistake(
+            lambda s, t: max(np.unique(s), key=lambda threshold: _three(s <= threshold, t)[2]),
+            "Your answer is yes where `score <= t`; here it is yes where `score >= t`.",
+        ),
         Mistake(
             lambda s, t: 0.5,
             "0.5 is where we start from; look for the threshold with the highest F1.",
         ),
-        Mistake(
-            lambda s, t: max(np.linspace(0, 1, 11), key=lambda threshold: _f1_at(threshold, s, t)),
-            "Steps of 0.1 are too coarse: between two of them lie many scores. Try the scores "
-            "themselves.",
-        ),
-        Mistake(
-            lambda s, t: max(np.arange(0, 1, 0.1), key=lambda threshold: _f1_at(threshold, s, t)),
-            "Steps of 0.1 are too coarse: between two of them lie many scores. Try the scores "
-            "themselves.",
+        *(
+            Mistake(
+                lambda s, t, grid=grid: max(grid, key=lambda threshold: _f1_at(threshold, s, t)),
+                "Steps of equal size can step over the best place, and need not cover all scores: "
+                "try the scores themselves.",
+            )
+            for grid in (
+                np.linspace(0, 1, 11),
+                np.linspace(0, 1, 101),
+                np.linspace(0, 1, 100),
+                np.linspace(0, 1, 1001),
+                np.arange(0, 1, 0.1),
+                np.arange(0, 1, 0.01),
+            )
         ),
         Mistake(
             lambda s, t: max(np.unique(s), key=lambda threshold: _three(s > threshold, t)[2]),
