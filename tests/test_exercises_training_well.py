@@ -142,7 +142,7 @@ STANDARDISE = {
         (standardise_constant_to_zero, "to 0 in both"),
         (standardise_without_nan, "hides a division"),
         (lambda train, test: scaled_like(train, test, train)[0], "2 values"),
-        (lambda train, test: scaled_like(test, train, train), "shape"),
+        (lambda train, test: scaled_like(test, train, train), "changed places"),
         (standardise_in_place, "in place"),
     ],
     "right": [standardise_by_column, standardise_as_a_list],
@@ -257,7 +257,7 @@ PRECISION_RECALL_F1 = {
         (lambda s, t: (*three(s, t)[:2], (s == t).mean()), "third value is the accuracy"),
         (three_with_specificity, "the *no* that were called no"),
         (lambda s, t: tuple(100 * value for value in three(s, t)), "percent"),
-        (lambda s, t: three(s, t) if (s & t).any() else 0, "three values are asked for here too"),
+        (lambda s, t: three(s, t) if (s & t).any() else 0, "values are asked for here too"),
         (lambda s, t: (three(s, t)[1], three(s, t)[0], 0), "changed places"),
         (lambda s, t: np.array(three(s, t)[:2]), "NumPy array"),
         (lambda s, t: (three(s, t)[0], three(s, t)[1]), "2 values"),
@@ -690,7 +690,7 @@ BEST_THRESHOLD = {
         (threshold_in_steps, "try the scores"),
         *(
             (lambda s, t, n=n: threshold_in_steps(s, t, n), "try the scores")
-            for n in (21, 100, 101, 501, 1001, 10_001)
+            for n in (21, 100, 101, 501, 1001, 2001)
         ),
         (threshold_on_a_grid_of_the_scores, "try the scores"),
         (lambda s, t: np.float32(best_of(np.unique(s), s, t)), ("rounded", "0.300000012")),

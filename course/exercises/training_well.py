@@ -561,7 +561,7 @@ def _evaluate_cases(rng: np.random.Generator) -> Iterator[Case]:
     for number, size, mode in ((3, 2, "eval"), (3, 2, "train"), (7, 3, "eval"), (8, 4, "train")):
         x = torch.tensor(rng.permuted(np.tile(np.arange(4.0), (number, 1)), axis=1))
         x, right = x.float(), rng.random(number) < 0.6
-        right[-1], right[0] = False, True
+        right[-1], right[0] = True, False
         best = x.argmax(dim=1)
         other = (best + torch.tensor(rng.integers(1, 4, number))) % 4
         y = torch.where(torch.tensor(right), best, other)
@@ -741,7 +741,7 @@ def _rolled(images: Tensor, down: int, right: int) -> Tensor:
 
 def _shift_cases(rng: np.random.Generator) -> Iterator[Case]:
     """So many images that chance rejects a right answer in less than one check in ten million."""
-    for number, height, width, most in ((240, 5, 4, 2), (240, 5, 8, 1), (2000, 4, 5, 1)):
+    for number, height, width, most in ((240, 7, 6, 2), (240, 5, 8, 1), (2000, 6, 7, 2)):
         images = torch.tensor(rng.uniform(0.2, 1, (number, height, width)).astype("float32"))
         yield Case((images, most), judge=_is_shift_of(images, most))
     images = torch.tensor(rng.uniform(0.2, 1, (40, 5, 6)).astype("float32"))
@@ -784,11 +784,11 @@ def _strange_shift(got: Tensor, images: Tensor, most: int, number: int) -> str:
         )
     if _moves(one, before, most + 2, _moved)[0, 0] <= most + 2:
         return f"image {number} was moved by more than most = {most} pixels."
-    corner = before[0, 1:-1, 1:-1]
+    corner = before[0, most:-most, most:-most]  # stays in view; every image here has one
     if any(
         torch.equal(one[0, i : i + corner.shape[0], j : j + corner.shape[1]], corner)
-        for i in range(3)
-        for j in range(3)
+        for i in range(2 * most + 1)
+        for j in range(2 * most + 1)
     ):
         return (
             f"image {number} was moved, but what comes in at its edge is not 0 (paper) everywhere."
@@ -982,7 +982,7 @@ def _threshold_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _f1_at(threshold: float, scores: np.ndarray, truth: np.ndarray) -> float:
-    return float(metrics.f1_score(truth, scores >= threshold, zero_division=0))
+    return _three(scores >= threshold, truth)[2]
 
 
 def _is_best_for(scores: Any, truth: Any) -> Callable[[Any], str | None]:
@@ -1050,7 +1050,8 @@ BEST_THRESHOLD = Exercise(
         ),
         Mistake(
             _threshold_by(lambda said, truth: _three(said, truth)[0]),
-            "That threshold has the highest precision; F1 needs recall as well.",
+            "That threshold has the highest precision; F1 needs recall as well. (If you compared "
+            "all that `precision_recall_f1` gives: F1 is the last of three values, `[2]`.)",
         ),
         Mistake(
             _threshold_by(lambda said, truth: _three(said, truth)[1]),
@@ -1063,11 +1064,10 @@ BEST_THRESHOLD = Exercise(
         *(
             Mistake(
                 wrong,
-                "`precision_recall_f1` gives three values, and you compared them all, precision "
-                "first: F1 is the last one, `[2]`.",
+                "`precision_recall_f1` gives three values, and `argmax` counts through all of "
+                "them: F1 is the last one, `[2]`.",
             )
             for wrong in (
-                _threshold_by(lambda said, truth: _three(said, truth)),
                 lambda s, t: np.unique(s)[
                     np.argmax([_three(s >= threshold, t) for threshold in np.unique(s)])
                 ],
