@@ -186,7 +186,11 @@ assert honest < reported + 0.01, "The leak should not lower the reported figure.
 # | **recall** | of the true yes, how many were found? | hits / yes true |
 # | **F1** | both in one number, close to the smaller | 2 · P · R / (P + R) |
 #
-# P is precision, R recall. On masks, arrays of True and False, `~a` means *not*, `a & b` means *both*.
+# P is the precision, R the recall.
+
+# %% [markdown]
+# A **mask** is an array of True and False. `a & b` is True where both are, `~a` where `a` is False, and
+# `a.sum()` counts the True.
 
 
 # %%
@@ -298,8 +302,8 @@ def roc_auc(scores, is_yes):
 # the share of the no that raise a false alarm. The area under it is the share that you computed.
 #
 # **Predict, then run.** A hundred in 100,000 parts are broken. A detector's AUC is about 0.96. We choose
-# the threshold with the best F1. When it says "broken", how often is that true? We repeat it with five
-# drawings of the scores, so that it is not luck, and draw the curves of the last.
+# the threshold with the best F1. When it says "broken", how often is that true? Five times
+# with new random scores, so that the answer is not luck.
 
 # %%
 broken = np.arange(100_000) < 100
@@ -313,6 +317,9 @@ for number in range(5):
     print(f"AUC {areas[-1]:.3f}; at the best F1, {f1.max():.2f}, precision {precisions[-1]:.2f}")
 area = roc_auc(scores, broken)
 assert np.isclose(area, areas[-1]), "Yours and scikit-learn's area should agree."
+
+# %% [markdown]
+# The curves of the last time:
 
 # %%
 false_alarms, found, _ = metrics.roc_curve(broken, scores)
