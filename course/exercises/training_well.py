@@ -558,12 +558,14 @@ def _difference_of_measures(got: Any, truth: dict[str, Any]) -> str | None:
 
 
 def _evaluate_cases(rng: np.random.Generator) -> Iterator[Case]:
-    for number, size, mode in ((3, 2, "eval"), (3, 2, "train"), (7, 3, "eval"), (8, 4, "train")):
+    sizes = ((3, 2, "eval"), (3, 2, "train"), (7, 3, "eval"), (8, 4, "train"), (11, 4, "train"))
+    for number, size, mode in sizes:
         x = torch.tensor(rng.permuted(np.tile(np.arange(4.0), (number, 1)), axis=1))
         x, right = x.float(), rng.random(number) < 0.6
-        right[-1], right[0] = True, False
+        right[:size], right[-2:] = np.arange(size) == 1, True  # no batch is like the others
         best = x.argmax(dim=1)
-        other = (best + torch.tensor(rng.integers(1, 4, number))) % 4
+        # Never best + 1, the answer in training mode: so each fault shows in every check.
+        other = (best + torch.tensor(rng.integers(2, 4, number))) % 4
         y = torch.where(torch.tensor(right), best, other)
         truth = {"share of right answers": float(right.mean()), "mode afterwards": mode}
         yield Case(
