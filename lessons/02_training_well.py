@@ -10,6 +10,9 @@
 #
 # {{budget}}
 
+# %%
+# {{setup}}
+
 # %% [markdown]
 # **After this lesson you can**
 #
