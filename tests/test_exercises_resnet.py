@@ -1,6 +1,7 @@
 """Lesson 03: every exercise turns away plausible mistakes and takes different right answers."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -58,6 +59,39 @@ def convolve_forgets_the_filter_axis(image, filters):
     return convolve(image, filters[:1])[0]
 
 
+def convolve_one_short(image, filters):
+    result = np.zeros_like(convolve(image, filters))
+    size = filters.shape[2]
+    for f in range(len(filters)):
+        for row in range(image.shape[1] - size):
+            for column in range(image.shape[2] - size):
+                patch = image[:, row : row + size, column : column + size]
+                result[f, row, column] = (patch * filters[f]).sum()
+    return result
+
+
+def convolve_sums_all_filters(image, filters):
+    result = np.zeros_like(convolve(image, filters))
+    size = filters.shape[2]
+    for f, row, column in np.ndindex(result.shape):
+        patch = image[:, row : row + size, column : column + size]
+        result[f, row, column] = (patch * filters).sum()
+    return result
+
+
+def convolve_in_single_precision(image, filters):
+    result = np.zeros(convolve(image, filters).shape, dtype=np.float32)
+    for f, row, column in np.ndindex(result.shape):
+        size = filters.shape[2]
+        patch = image[:, row : row + size, column : column + size]
+        result[f, row, column] = (patch * filters[f]).sum()
+    return result
+
+
+def convolve_in_whole_numbers(image, filters):
+    return convolve(image, filters).astype(int)
+
+
 def convolve_past_the_edge(image, filters):
     size = filters.shape[2]
     result = np.zeros((len(filters), *image.shape[1:]))
@@ -82,8 +116,18 @@ CONVOLVE = {
         (convolve_forgets_the_filter_axis, "shape"),
         (convolve_past_the_edge, ("stopped", "shape")),
         (lambda i, f: convolve(i, f).tolist(), "list"),
+        (lambda i, f: convolve(i, f[:, :, ::-1]), "rows of the filter"),
+        (lambda i, f: convolve(i, f[:, :, :, ::-1]), "columns of the filter"),
+        (convolve_one_short, "one place too early"),
+        (convolve_sums_all_filters, "over all filters"),
+        (convolve_in_whole_numbers, "dtype"),
     ],
-    "right": [convolve_by_patches, convolve_by_shifts, convolve_by_torch],
+    "right": [
+        convolve_by_patches,
+        convolve_by_shifts,
+        convolve_by_torch,
+        convolve_in_single_precision,
+    ],
 }
 
 
@@ -94,7 +138,25 @@ def size_by_counting(size, kernel, stride=1, padding=0):
 
 def size_in_words(size, kernel, stride=1, padding=0):
     bordered = size + padding + padding
-    return int((bordered - kernel) / stride) + 1
+    return math.floor((bordered - kernel) / stride) + 1
+
+
+def size_at_least_nothing(size, kernel, stride=1, padding=0):
+    return max(0, (size + 2 * padding - kernel) // stride + 1)
+
+
+def size_cut_by_int(size, kernel, stride=1, padding=0):
+    return int((size + 2 * padding - kernel) / stride) + 1
+
+
+def size_at_least_one(size, kernel, stride=1, padding=0):
+    return max(1, (size + 2 * padding - kernel) // stride + 1)
+
+
+def size_or_error(size, kernel, stride=1, padding=0):
+    if kernel > size + 2 * padding:
+        raise ValueError("The filter does not fit.")
+    return (size + 2 * padding - kernel) // stride + 1
 
 
 OUTPUT_SIZE = {
@@ -109,8 +171,11 @@ OUTPUT_SIZE = {
         (lambda s, k, stride=1, padding=0: (s - 2 * padding - k) // stride + 1, "add it"),
         (lambda s, k, stride=1, padding=0: float((s + 2 * padding - k) // stride + 1), "whole"),
         (lambda s, k, stride=1, padding=0: None, "return"),
+        (size_cut_by_int, "`int` cuts"),
+        (size_at_least_one, "no place for it"),
+        (size_or_error, "does not fit"),
     ],
-    "right": [size_by_counting, size_in_words],
+    "right": [size_by_counting, size_in_words, size_at_least_nothing],
 }
 
 
@@ -126,6 +191,12 @@ def without_a_pooling(num_classes):
     network = stages(num_classes, padding=1)
     network[2] = nn.Identity()
     return network
+
+
+def without_an_activation(num_classes):
+    return nn.Sequential(
+        *(part for part in stages(num_classes, padding=1) if not isinstance(part, nn.ReLU))
+    )
 
 
 def last_one_padded(num_classes):
@@ -169,7 +240,8 @@ SMALL_NETWORK = {
         (lambda n: stages(n, padding=1, bias=False), "shapes"),
         (without_a_pooling, "2 × 2 pixels"),
         (last_one_padded, "2 × 2 pixels"),
-        (lambda num_classes: stages(10, padding=1), "shapes"),
+        (lambda num_classes: stages(10, padding=1), "num_classes"),
+        (without_an_activation, "ReLU is missing"),
         (lambda num_classes: list(stages(num_classes, padding=1)), "nn.Sequential"),
     ],
     "right": [
@@ -390,6 +462,96 @@ class NormForgetsReturn(Norm):
         super().forward(x)
 
 
+class NormForgetsReturnLater(Norm):
+    def forward(self, x):
+        if self.training:
+            return super().forward(x)
+        return None
+
+
+class NormSubtractsInPlace(Norm):
+    def forward(self, x):
+        x -= x.mean(dim=(0, 2, 3), keepdim=True)
+        return super().forward(x)
+
+
+class NormChangesItsWeight(Norm):
+    def forward(self, x):
+        self.weight += 0
+        return super().forward(x)
+
+
+class NormWithoutView(Norm):
+    def forward(self, x):
+        mean, var = self.statistics(x)
+        self.remember(x)
+        return (x - mean) / (var + self.eps).sqrt() * self.weight + self.bias
+
+
+class NormEachRow(Norm):
+    axes = (1, 2, 3)
+
+
+class NormTogether(NormAlwaysLearning, NormOfTheBatch):
+    """Does not ask whether it is trained or evaluated."""
+
+
+class NormWithoutAverages(NormWithoutMemory, NormOfTheBatch):
+    pass
+
+
+class NormSwapped(Norm):
+    def statistics(self, x):
+        if self.training:
+            return self.running_mean, self.running_var
+        return x.mean(dim=self.axes), x.var(dim=self.axes, correction=0)
+
+
+class NormSwappedWhole(NormSwapped):
+    @torch.no_grad()
+    def remember(self, x):
+        if not self.training:
+            self.running_mean.lerp_(x.mean(dim=self.axes), self.momentum)
+            self.running_var.lerp_(x.var(dim=self.axes), self.momentum)
+
+
+class NormLosesTheOld(Norm):
+    @torch.no_grad()
+    def remember(self, x):
+        if self.training:
+            self.running_mean = self.momentum * (x.mean(dim=self.axes) - self.running_mean)
+            self.running_var = self.momentum * (x.var(dim=self.axes) - self.running_var)
+
+
+class NormOneForAll(Norm):
+    axes = (0, 1, 2, 3)
+
+    def statistics(self, x):
+        if self.training:
+            return x.mean(), x.var(correction=0)
+        return super().statistics(x)
+
+    @torch.no_grad()
+    def remember(self, x):
+        if self.training:
+            self.running_mean += self.momentum * (x.mean() - self.running_mean)
+            self.running_var += self.momentum * (x.var() - self.running_var)
+
+
+class NormEvaluatesWithoutSlopes(Norm):
+    def forward(self, x):
+        with torch.set_grad_enabled(self.training):
+            return super().forward(x)
+
+
+class NormBadAverage(Norm):
+    @torch.no_grad()
+    def remember(self, x):
+        if self.training:
+            self.running_mean += 1
+            self.running_var.lerp_(x.var(dim=self.axes), self.momentum)
+
+
 BATCH_NORM = {
     "wrong": [
         (NormBiasedAverage, "N − 1"),
@@ -405,8 +567,21 @@ BATCH_NORM = {
         (NormDrags, "no_grad"),
         (NormDetached, "slopes are not"),
         (NormWithoutSlopes, "No slopes"),
-        (NormEachImage, ("stopped", "shape")),
-        (NormEachPixel, ("stopped", "shape")),
+        (NormEachImage, "one number for each channel"),
+        (NormEachPixel, "one number for each channel"),
+        (NormEachRow, "one number for each channel"),
+        (NormWithoutView, ".view(1, -1, 1, 1)"),
+        (NormOneForAll, "each channel has its own"),
+        (NormTogether, "the same in training and in evaluation"),
+        (NormWithoutAverages, "not used at all"),
+        (NormSwapped, "changed places"),
+        (NormSwappedWhole, "changed places"),
+        (NormLosesTheOld, "old value"),
+        (NormEvaluatesWithoutSlopes, "in evaluation no slopes"),
+        (NormSubtractsInPlace, "make a new one"),
+        (NormChangesItsWeight, "make a new one"),
+        (NormForgetsReturnLater, "It returned None"),
+        (NormBadAverage, "`running_mean` after two batches"),
         (NormOfAll, "after two batches"),
         (NormEpsilonOutside, "under the root"),
         (NormByVariance, "standard deviation"),
@@ -474,6 +649,12 @@ def move_without_the_last(images, largest_shift):
     return half_mirrored(windows(images, max(largest_shift, 1), rows, columns))
 
 
+def move_below_the_last(images, largest_shift):
+    """With no shift at all, torch refuses to draw a number below 0."""
+    rows, columns = torch.randint(2 * largest_shift, (2, len(images))).numpy()
+    return half_mirrored(windows(images, largest_shift, rows, columns))
+
+
 def move_rows_like_columns(images, largest_shift):
     rows, _ = corners(images, largest_shift)
     return half_mirrored(windows(images, largest_shift, rows, rows))
@@ -516,6 +697,65 @@ def move_mostly_little(images, largest_shift):
     return half_mirrored(windows(images, largest_shift, rows, columns))
 
 
+def move_with_a_fixed_seed(images, largest_shift):
+    torch.manual_seed(0)
+    return shift_and_mirror(images, largest_shift)
+
+
+def move_with_a_generator(images, largest_shift):
+    generator = torch.Generator().manual_seed(0)
+    rows, columns = torch.randint(
+        2 * largest_shift + 1, (2, len(images)), generator=generator
+    ).numpy()
+    moved = windows(images, largest_shift, rows, columns)
+    coins = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    return torch.where(coins, moved.flip(3), moved)
+
+
+def move_and_set_the_seed(images, largest_shift):
+    moved = shift_and_mirror(images, largest_shift)
+    torch.manual_seed(int(torch.randint(1_000_000, ())))
+    return moved
+
+
+def move_and_mirror_every_second(images, largest_shift):
+    moved = move_only(images, largest_shift)
+    moved[::2] = moved[::2].flip(3)
+    return moved
+
+
+def move_and_mirror_the_first_half(images, largest_shift):
+    moved = move_only(images, largest_shift)
+    half = len(moved) // 2
+    return torch.cat([moved[:half].flip(3), moved[half:]])
+
+
+def move_by_place(images, largest_shift):
+    """Every move occurs equally often, but an image's place in the batch decides on it."""
+    count = 2 * largest_shift + 1
+    rows, columns = np.arange(len(images)) % count, np.arange(len(images)) // count % count
+    return half_mirrored(windows(images, largest_shift, rows, columns))
+
+
+def move_rows_alike(images, largest_shift):
+    rows, columns = corners(images, largest_shift)
+    return half_mirrored(windows(images, largest_shift, rows[:1].repeat(len(rows)), columns))
+
+
+def move_and_mirror_alike(images, largest_shift):
+    moved = move_only(images, largest_shift)
+    return moved.flip(3) if torch.rand(()) < 0.5 else moved
+
+
+def move_half_mirrored_by_permutation(images, largest_shift):
+    """Exactly half are mirrored; chance decides which."""
+    count = len(images)
+    places = torch.randperm(count)[: (count + int(torch.randint(2, ()))) // 2]
+    moved = move_only(images, largest_shift)
+    moved[places] = moved[places].flip(3)
+    return moved
+
+
 def move_in_place(images, largest_shift):
     images[:] = shift_and_mirror(images, largest_shift)
     return images
@@ -524,7 +764,17 @@ def move_in_place(images, largest_shift):
 SHIFT_AND_MIRROR = {
     "wrong": [
         (move_all_alike, ("same way", "mirrored")),
-        (move_without_the_last, ("stops before", "moved by more", "none of the ways")),
+        (move_without_the_last, "stops before"),
+        (move_below_the_last, "stops before"),
+        (move_with_a_fixed_seed, "without a seed"),
+        (move_with_a_generator, "without a seed"),
+        (move_and_set_the_seed, "leave the seed"),
+        (move_and_mirror_every_second, "mirrored or not"),
+        (move_and_mirror_the_first_half, "mirrored or not"),
+        (move_by_place, ("moved up or down", "moved left or right")),
+        (move_rows_alike, "moved down by the same number"),
+        (move_and_mirror_alike, "draw for each"),
+        (lambda images, s: shift_and_mirror(images, s).permute(0, 1, 3, 2), "changed places"),
         (move_rows_like_columns, "never come together"),
         (move_round_the_edge, "torch.roll"),
         (move_with_copied_edge, "should be 0"),
@@ -537,11 +787,11 @@ SHIFT_AND_MIRROR = {
         (lambda images, s: shift_and_mirror(images, s).float(), "dtype"),
         (lambda images, s: shift_and_mirror(images, s).permute(0, 2, 3, 1), "shape"),
         (lambda images, s: images, "same way"),
-        (lambda images, s: half_mirrored(images), "moves down"),
+        (lambda images, s: half_mirrored(images), "moved down by the same number"),
         (lambda images, s: shift_and_mirror(images, s).numpy(), "tensor"),
         (move_in_place, "in place"),
     ],
-    "right": [move_by_gather, move_by_loop],
+    "right": [move_by_gather, move_by_loop, move_half_mirrored_by_permutation],
 }
 
 
@@ -552,12 +802,24 @@ def residual_by_saved_weights(block, x):
         return bool((twin(x) == x).all())
 
 
-def residual_by_another_input(block, x):
-    """With all parameters at 0, does the result change when the input does?"""
+def silent(block):
     twin = copy.deepcopy(block).requires_grad_(False)
     for parameter in twin.parameters():
         parameter.fill_(0.0)
-    return not np.array_equal(twin(x).numpy(), twin(x + 1).numpy())
+    return twin
+
+
+def residual_by_another_input(block, x):
+    """With all parameters at 0, does the result change when the input does?"""
+    return not np.array_equal(silent(block)(x).numpy(), silent(block)(x + 1).numpy())
+
+
+def residual_by_difference(block, x):
+    return np.abs(silent(block)(x).numpy() - x.numpy()).max() < 1e-6
+
+
+def residual_as_a_tensor(block, x):
+    return (silent(block)(x) == x).all()
 
 
 def residual_by_name(block, x):
@@ -604,13 +866,19 @@ IS_RESIDUAL = {
         (residual_without_silence, "False of every"),
         (residual_by_convolutions, "batch norm too"),
         (residual_by_the_body, ("stopped", "body")),
-        (residual_as_a_mask, "bool"),
+        (residual_as_a_mask, "torch.equal"),
+        (residual_by_another_input, "something"),
+        (lambda block, x: bool(silent(block)(x).any()), "something"),
+        (lambda block, x: silent(block)(x).sum().item() > 0, "something"),
+        (lambda block, x: torch.allclose(silent(block)(x).sum(), x.sum()), "sum or a mean"),
+        (lambda block, x: torch.allclose(silent(block)(x).mean(3), x.mean(3)), "sum or a mean"),
+        (lambda block, x: torch.equal(silent(block)(x)[:, 0], x[:, 0]), "first channel"),
         (lambda block, x: not resnet.is_residual(block, x), "changed places"),
         (lambda block, x: True, "True of every"),
         (lambda block, x: False, "False of every"),
         (lambda block, x: str(resnet.is_residual(block, x)), "bool"),
     ],
-    "right": [residual_by_saved_weights, residual_by_another_input],
+    "right": [residual_by_saved_weights, residual_by_difference, residual_as_a_tensor],
 }
 
 
@@ -629,6 +897,25 @@ def block_by(rule):
 class BlockNeverPlain(resnet.Block):
     def forward(self, x):
         return functional.relu(self.body(x) + self.shortcut(x))
+
+
+class BlockWithoutRelu(resnet.Block):
+    def forward(self, x):
+        change = self.body(x)
+        return change if self.shortcut is None else change + self.shortcut(x)
+
+
+class BlockForgetsTheSum(resnet.Block):
+    def forward(self, x):
+        change = self.body(x)
+        if self.shortcut is not None:
+            change + self.shortcut(x)
+        return functional.relu(change)
+
+
+class BlockNeverNone(resnet.Block):
+    def __init__(self, in_channels, out_channels, stride=1, shortcut=None):
+        super().__init__(in_channels, out_channels, stride, shortcut or nn.Identity())
 
 
 class BlockInPieces(nn.Module):
@@ -668,7 +955,15 @@ BLOCK = {
             ("start from x", "different shapes"),
         ),
         (block_by(lambda change, shortcut, x: torch.cat([change, shortcut(x)], dim=1)), "shape"),
-        (BlockNeverPlain, "NoneType"),
+        (block_by(lambda change, shortcut, x: change.relu() + shortcut(x).relu()), "each way"),
+        (
+            block_by(lambda change, shortcut, x: (change.relu() + shortcut(x)).relu()),
+            "before adding",
+        ),
+        (BlockWithoutRelu, "plain block as well"),
+        (BlockForgetsTheSum, "its result is not used"),
+        (BlockNeverNone, "without any way around"),
+        (BlockNeverPlain, "asks for a plain block"),
         (BlockOtherWidths, "shapes"),
         (lambda in_channels, out_channels, stride=1, shortcut=None: None, "class"),
     ],

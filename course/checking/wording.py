@@ -32,6 +32,17 @@ ADVICE = (
         "function. (`.detach()`, which the error proposes, would cut the slopes off.)",
     ),
     (
+        r"leaf Variable that requires grad|modified by an inplace operation",
+        "`-=`, `+=` and `x[…] = …` change a tensor in place, and the slopes need its old values: "
+        "make a new one, `x = x - …`. (A step of training or a running average is changed under "
+        "`with torch.no_grad():`.)",
+    ),
+    (
+        r"must match the size of tensor|match the broadcast shape",
+        "Shapes are compared from the last axis backwards, where both sizes must be equal or one "
+        "of them 1: print the shapes; `.view(…)` adds axes of size 1.",
+    ),
+    (
         r"does not require grad",
         "The loss must be computed from what the model returned, without `.detach()` or "
         "`.item()` on the way and not under `torch.no_grad()`.",

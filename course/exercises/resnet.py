@@ -25,12 +25,19 @@ class _Sentence(str):
 def _convolve_cases(rng: np.random.Generator) -> Iterator[Case]:
     image = np.array([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]])
     by_hand = np.array([[[10.0, 13.0], [19.0, 22.0]]])
-    yield Case((image, np.array([[[[0.0, 1.0], [2.0, 0.0]]]])), by_hand)
+    filters = np.array([[[[0.0, 1.0], [2.0, 0.0]]]])
+    yield Case((image, filters), by_hand, judge=partial(_close, truth=by_hand))
     for channels, height, width, count, size in ((2, 4, 6, 3, 3), (3, 5, 4, 1, 2), (1, 3, 3, 2, 3)):
         image = rng.normal(size=(channels, height, width))
         filters = rng.normal(size=(count, channels, size, size))
-        truth = functional.conv2d(torch.tensor(image)[None], torch.tensor(filters))[0]
-        yield Case((image, filters), truth.numpy())
+        truth = functional.conv2d(torch.tensor(image)[None], torch.tensor(filters))[0].numpy()
+        yield Case((image, filters), truth, judge=partial(_close, truth=truth))
+
+
+def _close(got: Any, truth: np.ndarray) -> str | None:
+    """How the result differs; one kept in float32 is as right as one in float64."""
+    single = getattr(got, "dtype", None) == np.float32
+    return difference(got, truth.astype(np.float32) if single else truth)
 
 
 def _each_channel(image: np.ndarray, filters: np.ndarray) -> np.ndarray:
@@ -48,6 +55,17 @@ def _same_size(image: np.ndarray, filters: np.ndarray) -> np.ndarray:
     before = (filters.shape[2] - 1) // 2
     after = filters.shape[2] - 1 - before
     return convolution.convolve(np.pad(image, ((0, 0), (before, after), (before, after))), filters)
+
+
+def _loops_one_short(image: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    result = convolution.convolve(image, filters)
+    result[:, -1], result[:, :, -1] = 0, 0
+    return result
+
+
+def _all_filters_at_once(image: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    result = convolution.convolve(image, filters)
+    return result.sum(axis=0, keepdims=True).repeat(len(filters), axis=0)
 
 
 CONVOLVE = Exercise(
@@ -68,6 +86,14 @@ CONVOLVE = Exercise(
             "Rows and columns of the filter have changed places.",
         ),
         Mistake(
+            lambda image, filters: convolution.convolve(image, filters[:, :, ::-1]),
+            "You turned the rows of the filter upside down; leave it as it is.",
+        ),
+        Mistake(
+            lambda image, filters: convolution.convolve(image, filters[:, :, :, ::-1]),
+            "You mirrored the columns of the filter; leave it as it is.",
+        ),
+        Mistake(
             lambda image, filters: convolution.convolve(image, filters) / filters[0].size,
             "It looks as if you averaged over the patch; add up, do not divide.",
         ),
@@ -82,6 +108,15 @@ CONVOLVE = Exercise(
         Mistake(
             lambda image, filters: convolution.convolve(image, filters)[:, :-1, :-1],
             "The last row and the last column are missing: there are H − K + 1 places, not H − K.",
+        ),
+        Mistake(
+            _loops_one_short,
+            "The last row and the last column of the result are still 0: your loops end one place "
+            "too early. `range(n)` stops before n.",
+        ),
+        Mistake(
+            _all_filters_at_once,
+            "Every result is the sum over all filters; result f is made with `filters[f]` alone.",
         ),
         Mistake(
             _same_size,
@@ -118,9 +153,14 @@ def _output_size_cases(rng: np.random.Generator) -> Iterator[Case]:
         image, filters = torch.zeros(1, 1, size, size), torch.zeros(1, 1, kernel, kernel)
         truth = functional.conv2d(image, filters, stride=stride, padding=padding).shape[-1]
         yield Case((size, kernel, stride, padding), truth, judge=partial(_whole, truth=truth))
+    for arguments in ((2, 3, 1, 0), (2, 3, 2, 0), (3, 7, 2, 1)):  # the filter does not fit
+        yield Case(arguments, 0, judge=partial(_whole, truth=0))
 
 
 def _whole(got: Any, truth: int) -> str | None:
+    """What is wrong with a number of places; where there is none, 0 or less is right."""
+    if truth == 0 and isinstance(got, int | float) and not isinstance(got, bool):
+        got = max(got, 0)
     problem = difference(got, truth)
     if problem is None and isinstance(got, float):
         return f"it returned {got}; a size is a whole number: divide with `//`."
@@ -163,6 +203,19 @@ OUTPUT_SIZE = Exercise(
         Mistake(
             lambda size, kernel, stride=1, padding=0: size + 2 * padding - kernel + 1,
             "That is right for stride 1; a larger stride leaves places out.",
+        ),
+        Mistake(
+            lambda size, kernel, stride=1, padding=0: (
+                int((size + 2 * padding - kernel) / stride) + 1
+            ),
+            "Nearly: `int` cuts −0.5 to 0, so you find a place for a filter that does not fit. "
+            "`//` rounds down, to −1.",
+        ),
+        Mistake(
+            lambda size, kernel, stride=1, padding=0: max(
+                1, (size + 2 * padding - kernel) // stride + 1
+            ),
+            "You say 1 where the filter is larger than the image; there is no place for it: 0.",
         ),
         Mistake(
             lambda size, kernel, stride=1, padding=0: (size - kernel) // stride + 1,
@@ -221,7 +274,12 @@ def _logits_with(make: Callable, num_classes: int, images: Tensor, weights: list
     network = make(num_classes)
     if not isinstance(network, nn.Module):
         return _Sentence("it should return the network, `nn.Sequential(…)`.")
-    if problem := _fill(list(network.parameters()), weights):
+    parameters = list(network.parameters())
+    if parameters and num_classes != 10 and parameters[-1].shape == (10,):
+        return _Sentence(
+            "the dense layer gives 10 numbers whatever `num_classes` is: use it there."
+        )
+    if problem := _fill(parameters, weights):
         return problem
     try:
         return network(images).detach()
@@ -254,13 +312,17 @@ def _fill(parameters: Sequence[nn.Parameter], weights: Sequence[Tensor]) -> str 
     return None
 
 
-def _small_network_with(pooling: Callable[[], nn.Module], **options: Any) -> Callable:
-    """The small network with this pooling and these options of the convolutions."""
+def _small_network_with(
+    pooling: Callable[[], nn.Module],
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    **options: Any,
+) -> Callable:
+    """The small network with this pooling, activation, and these options of the convolutions."""
 
     def make(num_classes: int) -> nn.Module:
         layers = []
         for channels, width in zip((3, *WIDTHS), WIDTHS, strict=False):
-            layers += [nn.Conv2d(channels, width, 3, **options), nn.ReLU(), pooling()]
+            layers += [nn.Conv2d(channels, width, 3, **options), activation(), pooling()]
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, num_classes))
 
     return make
@@ -293,6 +355,10 @@ SMALL_NETWORK = Exercise(
         Mistake(
             _small_network_with(lambda: nn.AvgPool2d(2), padding=1),
             "The pooling now takes the mean; the largest of the four pixels is asked for.",
+        ),
+        Mistake(
+            _small_network_with(lambda: nn.MaxPool2d(2), nn.Identity, padding=1),
+            "The size is right, but ReLU is missing: it stands after each convolution.",
         ),
         Mistake(
             _small_network_with(nn.Identity, padding=1, stride=2),
@@ -329,6 +395,22 @@ def _batch_norm_cases(rng: np.random.Generator) -> Iterator[Case]:
         )
 
 
+ONE_FOR_EACH_CHANNEL = (
+    "Mean and variance are one number for each channel, [C]: `x.mean(dim=(0, 2, 3))`. To meet x "
+    "they need `.view(1, -1, 1, 1)`."
+)
+
+
+def _of_another_shape(output: Any, x: Tensor) -> str | None:
+    """A sentence where the output is no tensor of the shape of x."""
+    if not torch.is_tensor(output):
+        return _Sentence(difference(output, x))
+    if output.shape != x.shape:
+        shapes = f"x has the shape {tuple(x.shape)}, the output {tuple(output.shape)}"
+        return _Sentence(f"{shapes}. {ONE_FOR_EACH_CHANNEL}")
+    return None
+
+
 def _seen_of_norm(
     make: Callable,
     first: Tensor,
@@ -348,9 +430,14 @@ def _seen_of_norm(
             "`__init__`, so that they are saved with the model and go with it to a GPU."
         )
     x = first.clone().requires_grad_()
-    output = norm(x)
-    if not torch.is_tensor(output):
-        return _Sentence(difference(output, first))
+    try:
+        output = norm(x)
+    except RuntimeError as error:
+        if "must match the size" in str(error) or "match the broadcast shape" in str(error):
+            return _Sentence(f"it stopped with “{error}”. {ONE_FOR_EACH_CHANNEL}")
+        raise
+    if problem := _of_another_shape(output, x):
+        return problem
     seen = {"output of the first batch": output.detach()}
     if not output.requires_grad:
         return _Sentence(
@@ -366,11 +453,19 @@ def _seen_of_norm(
                 f"`{name}` keeps the whole computation behind it in memory: change it under "
                 "`with torch.no_grad():`."
             )
-        seen[f"{name} after two batches"] = value.clone() if torch.is_tensor(value) else value
+        seen[f"`{name}` after two batches"] = value.clone() if torch.is_tensor(value) else value
     seen["slopes of the first batch"] = x.grad
     norm.eval()
-    seen["output of the third batch, in evaluation"] = norm(third).detach()
-    seen["running_mean after evaluation"] = norm.running_mean
+    output = norm(third.clone().requires_grad_())
+    if problem := _of_another_shape(output, third):
+        return problem
+    if not output.requires_grad:
+        return _Sentence(
+            "in evaluation no slopes pass through its output: `torch.no_grad()` belongs around the "
+            "change of the running averages only."
+        )
+    seen["output of the third batch, in evaluation"] = output.detach()
+    seen["`running_mean` after evaluation"] = norm.running_mean
     return seen
 
 
@@ -380,6 +475,7 @@ def _norm_with(
     spread: Callable = lambda var, eps: torch.sqrt(var + eps),
     mode: str = "",
     updates: str = "training",
+    axes: tuple[int, ...] = (0, 2, 3),
     mixed: Callable = lambda old, new, momentum: old + momentum * (new - old),
     watch: bool = True,
     finish: Callable = lambda normal, weight, bias: normal * weight + bias,
@@ -387,20 +483,23 @@ def _norm_with(
     """A batch norm that may go wrong: where its statistics come from, and what it does with them.
 
     correction, kept: what `var` subtracts from N, for the normalisation and for the running
-    average. mode: "batch" or "running" statistics always. updates: "training", "always", "never".
+    average. mode: "batch" or "running" statistics always, or "swapped" between training and
+    evaluation. updates: when the averages change, "training", "evaluation", "always" or "never".
     """
 
     class Norm(convolution.BatchNorm):
         def forward(self, x: Tensor) -> Tensor:
-            axes, column = (0, 2, 3), (1, -1, 1, 1)
+            column = (1, -1, 1, 1)
             mean, var = x.mean(dim=axes), x.var(dim=axes, correction=correction)
             if not watch:
                 mean, var = mean.detach(), var.detach()
-            if updates == "always" or (updates == "training" and self.training):
+            stage = "training" if self.training else "evaluation"
+            if updates in ("always", stage):
                 new = mean.detach(), x.var(dim=axes, correction=kept).detach()
                 self.running_mean = mixed(self.running_mean, new[0], self.momentum)
                 self.running_var = mixed(self.running_var, new[1], self.momentum)
-            if mode == "running" or (mode != "batch" and not self.training):
+            in_use = {"": stage == "evaluation", "swapped": stage == "training"}
+            if in_use.get(mode, mode == "running"):
                 mean, var = self.running_mean, self.running_var
             normal = (x - mean.view(column)) / spread(var, self.eps).view(column)
             return finish(normal, self.weight.view(column), self.bias.view(column))
@@ -442,6 +541,28 @@ BATCH_NORM = Exercise(
             "While training, use the statistics of the batch itself; the running averages are for "
             "evaluation.",
         ),
+        *(
+            Mistake(
+                _norm_with(mode="swapped", updates=updates),
+                "Training and evaluation have changed places: `self.training` is True while "
+                "training, and there the statistics are those of the batch.",
+            )
+            for updates in ("training", "evaluation", "always")
+        ),
+        Mistake(
+            _norm_with(mode="batch", updates="never"),
+            "The running averages are not used at all: while training each batch moves them a "
+            "little, and in evaluation they take the place of mean and variance.",
+        ),
+        Mistake(
+            _norm_with(mode="batch", updates="always"),
+            "It does the same in training and in evaluation: ask `self.training`. In evaluation "
+            "use the running averages, and leave them as they are.",
+        ),
+        Mistake(
+            _norm_with(axes=(0, 1, 2, 3)),
+            "You took one mean over everything; each channel has its own: `dim=(0, 2, 3)`.",
+        ),
         Mistake(
             _norm_with(updates="never"),
             "The running averages never change: while training, each batch moves them a little.",
@@ -460,6 +581,10 @@ BATCH_NORM = Exercise(
             _norm_with(mixed=lambda old, new, momentum: new),
             "You replaced the running averages; each batch moves them only by the share "
             "`momentum`.",
+        ),
+        Mistake(
+            _norm_with(mixed=lambda old, new, momentum: momentum * (new - old)),
+            "The old value of the running averages is lost: `old + momentum * (new - old)`.",
         ),
         Mistake(
             _norm_with(mixed=lambda old, new, momentum: old + momentum * new),
@@ -520,13 +645,66 @@ BATCH_NORM = Exercise(
 
 def _shift_and_mirror_cases(rng: np.random.Generator) -> Iterator[Case]:
     """Values from 1 on, all different enough: a result shows how each image was moved."""
-    for shape, largest in (((2, 1, 3, 3), 0), ((600, 2, 4, 6), 1), ((1000, 2, 6, 5), 2)):
-        images = rng.integers(1, 256, shape, dtype=np.uint8)
-        yield Case(
-            (torch.tensor(images), largest), judge=partial(_moved, images=images, largest=largest)
+    for shape, largest in (((2, 1, 3, 4), 1), ((600, 2, 4, 6), 1), ((1000, 2, 6, 5), 2)):
+        yield _moved_once(rng.integers(1, 256, shape, dtype=np.uint8), largest)
+    images = rng.integers(1, 256, (8, 2, 3, 4), dtype=np.uint8)
+    yield Case(
+        (torch.tensor(images), 1),
+        judge=partial(_moved_anew, images=images, largest=1),
+        call=_many_calls,
+        names=("images", "largest_shift"),
+    )
+    yield _moved_once(rng.normal(5, 1, (8, 3, 5, 4)).astype(np.float32), 1)
+    yield _moved_once(rng.integers(1, 256, (2, 1, 4, 3), dtype=np.uint8), 0)
+
+
+def _moved_once(images: np.ndarray, largest: int) -> Case:
+    judge = partial(_moved, images=images, largest=largest)
+    return Case((torch.tensor(images), largest), judge=judge)
+
+
+NUM_CALLS = 50  # a fair coin falls 50 times on the same side once in 10 to the power of 15
+
+
+def _many_calls(answer: Callable, images: Tensor, largest: int) -> Any:
+    """The results of many calls [NUM_CALLS, B, C, H, W], or a sentence, or what is no result."""
+    results, seed = [], torch.initial_seed()
+    for _ in range(NUM_CALLS):
+        results.append(answer(images, largest))
+        if _of_another_form(results[-1], images):
+            return results[-1]
+    if all(torch.equal(result, results[0]) for result in results):
+        return _Sentence(
+            "every call moves the images in the same way, so that each epoch would bring the same "
+            "ones: draw new numbers in each call, without a seed of your own."
         )
-    images = rng.normal(5, 1, (8, 3, 5, 4)).astype(np.float32)
-    yield Case((torch.tensor(images), 1), judge=partial(_moved, images=images, largest=1))
+    if torch.initial_seed() != seed:
+        return _Sentence(
+            "it sets torch's seed, and with it all random numbers that come later: leave the seed "
+            "alone."
+        )
+    return torch.stack(results)
+
+
+def _moved_anew(got: Any, images: np.ndarray, largest: int) -> str | None:
+    """What is wrong with many results for the same images: chance moves each place in each call."""
+    if isinstance(got, _Sentence):
+        return got
+    if not torch.is_tensor(got) or got.dim() != images.ndim + 1:
+        return _of_another_form(got, torch.tensor(images))
+    ways = _ways(images, largest)
+    fits = np.stack([(way == got.numpy()).all(axis=(2, 3, 4)) for way in ways.values()])
+    if not fits.any(axis=0).all():
+        return _not_a_move(got.numpy()[0], images, largest)
+    drawn = np.array(list(ways))[fits.argmax(axis=0)]  # [calls, B, 3]
+    for place, what in enumerate(("mirrored or not", "moved up or down", "moved left or right")):
+        alike = (drawn[:, :, place] == drawn[0, :, place]).all(axis=0)
+        if alike.any():
+            return (
+                f"in {NUM_CALLS} calls image {alike.argmax()} of the batch was always {what} in "
+                "the same way: chance decides, for each image and in each call."
+            )
+    return None
 
 
 def _moved(got: Any, images: np.ndarray, largest: int) -> str | None:
@@ -546,6 +724,12 @@ def _moved(got: Any, images: np.ndarray, largest: int) -> str | None:
 
 def _of_another_form(got: Any, images: Tensor) -> str | None:
     """Where the result is no tensor, or has another shape or dtype."""
+    swapped = images.transpose(2, 3)
+    if torch.is_tensor(got) and got.shape == swapped.shape != images.shape:
+        return (
+            f"the result has shape {tuple(got.shape)}: rows and columns have changed places. From "
+            "[B, H, W, C], `.permute(0, 3, 1, 2)` leads to [B, C, H, W]."
+        )
     if not torch.is_tensor(got) or got.shape != images.shape:
         return difference(got, images)
     if got.dtype != images.dtype:
@@ -606,11 +790,22 @@ def _not_by_chance(
 ) -> str | None:
     """What is wrong with the draws: each image has its own, and all moves are equally likely."""
     if len(set(zip(mirrored, down, right, strict=True))) == 1:
-        return "every image of the batch was moved in the same way: each needs a draw of its own."
+        return (
+            "every image of the batch was moved in the same way: each needs a draw of its own, so "
+            "draw (B, 1) numbers."
+        )
     if not 0.4 < mirrored.mean() < 0.6:
-        return f"{mirrored.mean():.0%} of the images are mirrored; it should be half of them."
+        return (
+            f"{mirrored.mean():.0%} of the images are mirrored; it should be half of them, with a "
+            "draw for each: (B, 1) numbers that are 0 or 1."
+        )
     for name, moves in (("down", down), ("to the right", right)):
         drawn = [int(move) for move in np.unique(moves)]
+        if len(drawn) == 1:
+            return (
+                f"all images of the batch were moved {name} by the same number of pixels, "
+                f"{drawn[0]}: each needs a draw of its own, so draw (B, 1) numbers."
+            )
         if drawn != list(range(-largest, largest + 1)):
             return (
                 f"the moves {name} that occur are {drawn}; all from {-largest} to {largest} should."
@@ -662,6 +857,21 @@ class _Inline(nn.Module):
         return functional.relu(x + self.change(x))
 
 
+class _HandsOn(nn.Module):
+    """A block that hands on what `taken` makes of x, beside its own layers."""
+
+    def __init__(self, channels: int, taken: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.body, self.taken = resnet.Block(channels, channels).body, taken
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.body(x)) + self.taken(x)
+
+
+def _first_channel(x: Tensor) -> Tensor:
+    return torch.cat([x[:, :1], torch.zeros_like(x[:, 1:])], dim=1)
+
+
 class _Unused(resnet.Block):
     """A block that has a shortcut and never asks it."""
 
@@ -677,6 +887,9 @@ def _is_residual_cases(rng: np.random.Generator) -> Iterator[Case]:
         (_Inline(3), True),
         (nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU()), False),
         (resnet.Block(4, 4, shortcut=nn.Sequential()), True),
+        (_HandsOn(2, lambda x: 0.5 * x), False),
+        (_HandsOn(3, lambda x: x.flip(3)), False),
+        (_HandsOn(3, _first_channel), False),
     )
     for block, truth in blocks:
         for parameter in block.parameters():
@@ -700,7 +913,23 @@ def _answer_and_block(answer: Callable, block: nn.Module, x: Tensor) -> Any:
             "it changed the block's own weights, and after such a test the network is ruined: work "
             "on `copy.deepcopy(block)`."
         )
+    if torch.is_tensor(found) and found.dtype == torch.bool:
+        if found.dim():
+            return _Sentence(
+                "it returned a True or False for each element; one is asked for: `torch.equal(a, "
+                "b)` compares as a whole."
+            )
+        return found.item()
     return found
+
+
+def _silent(block: nn.Module, x: Tensor) -> Tensor:
+    """What comes through the block when all its parameters are 0."""
+    silent = copy.deepcopy(block)
+    with torch.no_grad():
+        for parameter in silent.parameters():
+            parameter.zero_()
+        return silent(x)
 
 
 IS_RESIDUAL = Exercise(
@@ -722,6 +951,20 @@ IS_RESIDUAL = Exercise(
             "True and False have changed places.",
         ),
         Mistake(lambda block, x: True, "It says True of every block."),
+        Mistake(
+            lambda block, x: bool(_silent(block, x).any()),
+            "It asks whether *something* comes through. One of these blocks hands on half of x, "
+            "others only a part of it, or its pixels in another order: compare with x itself.",
+        ),
+        Mistake(
+            lambda block, x: torch.allclose(_silent(block, x).sum(), x.sum()),
+            "A sum or a mean does not tell where the numbers stand, and one of these blocks "
+            "mirrors x: compare element by element, with `torch.equal`.",
+        ),
+        Mistake(
+            lambda block, x: torch.equal(_silent(block, x)[:, 0], x[:, 0]),
+            "One of these blocks hands only the first channel on: compare all of x.",
+        ),
         Mistake(
             lambda block, x: False,
             "It says False of every block. A residual block gives x back once its own layers are "
@@ -798,14 +1041,27 @@ def _output_of_block(
                 "brings x to the new shape; x itself does not fit where a block changes it."
             )
         raise
+    except TypeError as error:
+        if shortcut is None and "'NoneType' object is not callable" in str(error):
+            return _Sentence(
+                "`self.shortcut` is None here, which asks for a plain block, and None cannot be "
+                "called: then the result is only `functional.relu(change)`."
+            )
+        raise
 
 
-def _block_with(rule: Callable[[Any, Tensor], Tensor]) -> type[nn.Module]:
-    """A block that puts body and shortcut together by this rule; plain without a shortcut."""
+def _relu_of_body(block: Any, x: Tensor) -> Tensor:
+    return functional.relu(block.body(x))
+
+
+def _block_with(
+    rule: Callable[[Any, Tensor], Tensor], plain: Callable[[Any, Tensor], Tensor] = _relu_of_body
+) -> type[nn.Module]:
+    """A block that puts body and shortcut together by `rule`; by `plain` without a shortcut."""
 
     class Block(resnet.Block):
         def forward(self, x: Tensor) -> Tensor:
-            return functional.relu(self.body(x)) if self.shortcut is None else rule(self, x)
+            return plain(self, x) if self.shortcut is None else rule(self, x)
 
     return Block
 
@@ -820,8 +1076,9 @@ BLOCK = Exercise(
     uses_randomness=True,
     mistakes=(
         Mistake(
-            _block_with(lambda self, x: functional.relu(self.body(x))),
-            "The input still takes no way around: `self.shortcut` is stored and never called.",
+            _block_with(_relu_of_body),
+            "The input still takes no way around: `self.shortcut(x)` is never called, or its "
+            "result is not used.",
         ),
         Mistake(
             _block_with(lambda self, x: functional.relu(self.body(x)) + self.shortcut(x)),
@@ -830,6 +1087,31 @@ BLOCK = Exercise(
         Mistake(
             _block_with(lambda self, x: self.body(x) + self.shortcut(x)),
             "The last ReLU is missing: it comes after the sum.",
+        ),
+        Mistake(
+            _block_with(
+                lambda self, x: self.body(x) + self.shortcut(x), lambda self, x: self.body(x)
+            ),
+            "The last ReLU is missing, in the plain block as well: it comes after the sum.",
+        ),
+        Mistake(
+            _block_with(
+                lambda self, x: functional.relu(self.body(x)) + functional.relu(self.shortcut(x))
+            ),
+            "You applied ReLU to each way; add first, then apply it once to the sum.",
+        ),
+        Mistake(
+            _block_with(
+                lambda self, x: functional.relu(functional.relu(self.body(x)) + self.shortcut(x))
+            ),
+            "You applied ReLU to the change before adding; it must be able to be negative too.",
+        ),
+        Mistake(
+            _block_with(
+                lambda self, x: functional.relu(self.body(x) + self.shortcut(x)),
+                lambda self, x: functional.relu(self.body(x) + x),
+            ),
+            "`shortcut=None` asks for a plain block, without any way around; yours adds x there.",
         ),
         Mistake(
             _block_with(lambda self, x: functional.relu(self.shortcut(x))),

@@ -21,7 +21,7 @@ def convolve(image: np.ndarray, filters: np.ndarray) -> np.ndarray:
 
 
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
-    """Height or width after a convolution or pooling of `kernel` pixels at a time."""
+    """Height or width after a convolution or pooling of `kernel` pixels; 0 or less: no place."""
     return (size + 2 * padding - kernel) // stride + 1
 
 
