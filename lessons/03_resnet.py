@@ -123,7 +123,8 @@ print("standard deviation of each:", std.round().tolist())
 # \begin{bmatrix} 10 & 13 \\ 19 & 22 \end{bmatrix}$$
 #
 # Upper left: 0 · 1 + 1 · 2 + 2 · 4 + 0 · 5 = 10. One place to the right: 1 · 3 + 2 · 5 = 13.
-#
+
+# %% [markdown]
 # Write it with loops, in NumPy. `patch * filters[f]` multiplies element by element. Where the filter
 # would reach over the edge, there is no result.
 
@@ -172,7 +173,8 @@ plots.images(edges, "Their edges", captions, columns=5, signed=True)
 
 # %% [markdown]
 # Where the image is even, the result is 0 (white). Red: it is brighter to the right, or below; blue: to
-# the left, or above. In a network nobody chooses the filters: they are weights and are learned, like all others.
+# the left, or above. In a network nobody chooses the filters: they are weights and are learned, like
+# all others.
 #
 # **Predict, then run.** A convolution with 16 filters of 3 × 3 on an image of 3 × 32 × 32 pixels: how
 # many parameters has it? And a dense layer between the same numbers, [3, 32, 32] → [16, 30, 30]?
@@ -348,8 +350,9 @@ print(f"standard deviation after 20 layers: {without_norm:.1e}")
 # <details><summary>Why?</summary>
 #
 # Each layer makes the numbers smaller by the factor 0.7, and $0.7^{20}$ is less than a thousandth. (The
-# zeros at the border make the numbers several times smaller still, on images as small as these.) With weights 30% too *large* they would explode. While a
-# network learns, its weights move, so no choice at the start is safe for long.
+# zeros at the border make the numbers several times smaller still, on images as small as these.) With
+# weights 30% too *large* they would explode. While a network learns, its weights move, so no choice at
+# the start is safe for long.
 # </details>
 
 # %%
@@ -436,9 +439,9 @@ for mode in (True, False):
 # <details><summary>Why?</summary>
 #
 # In training, mean and variance are those of the whole batch, so its images influence each other. That
-# is a little noise, and usually does little harm. In evaluation nothing of the batch is used. Whoever forgets
-# `model.eval()` gets answers that depend on who else is asked about. And since an update needs the mean
-# of many numbers, very small batches make batch norm unreliable.
+# is a little noise, and usually does little harm. In evaluation nothing of the batch is used. Whoever
+# forgets `model.eval()` gets answers that depend on who else is asked about. And since an update needs
+# the mean of many numbers, very small batches make batch norm unreliable.
 # </details>
 
 # %% [markdown]
@@ -832,7 +835,8 @@ if len(trial_train[0]) == 3000:
 # In the profiles `cpu` and `gpu`: without shortcuts the loss rises steeply with the depth, with them far
 # less, or not at all. The deeper the network, the more they matter. (`smoke` trains too little to show
 # that. At each depth both networks have the same number of parameters.)
-#
+
+# %% [markdown]
 # ### What do shortcuts do to the slopes?
 #
 # Lesson 01 multiplied slopes layer by layer. We measure how large the slopes of each convolution are,
@@ -948,6 +952,11 @@ print("That is", larger if gap > noise else "no more than the choice of images m
 # The last line compares the lead with twice its standard error, for two accuracies on this many images.
 # Twenty layers are not very deep: after long training the paper found only a small difference there, and
 # a large one at 56. The curves say more than their ends. Which of them falls faster?
+
+# %% [markdown]
+# You may see an epoch in which the validation accuracy drops although the training loss goes on
+# falling. A likely reason: while the learning rate is high the weights move fast, and the running
+# averages of batch norm, which only evaluation uses, lag behind.
 #
 # ## 8 · The test, once
 #
@@ -1026,7 +1035,8 @@ plots.images(np.concatenate([test_image, in_grey]), title, captions, columns=9)
 
 # %% [markdown]
 # After more training than `smoke` gives, some filters look for edges in one direction, some for dark or
-# bright areas, some for little that we could name. Nobody told them to. Compare with the two that we made by hand in section 2.
+# bright areas, some for little that we could name. Nobody told them to. Compare with the two that we
+# made by hand in section 2.
 #
 # ## 9 · A larger one: ResNet-18
 #
@@ -1110,9 +1120,9 @@ else:
 # - **Add after the ReLU**: in a copy of `Block`, `functional.relu(change) + self.shortcut(x)`, and run
 #   `depth_trial` with it. Numbers can then only grow from block to block. Expect a higher training loss
 #   at 32 layers.
-# - **No batch norm**: in a copy of `Block`, `nn.Identity()` in place of both norms. Each
-#   block then adds to the numbers. Expect that `depth_trial` ends with an error at 32 layers: the
-#   training loss became nan.
+# - **No batch norm**: in a copy of `Block`, `nn.Identity()` in place of both norms. Each block then adds
+#   to the numbers. Expect that `depth_trial` ends with an error in the profile `cpu`: the training loss
+#   became nan.
 
 # %% [markdown]
 # ## References

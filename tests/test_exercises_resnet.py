@@ -577,7 +577,7 @@ BATCH_NORM = {
         (NormSwapped, "changed places"),
         (NormSwappedWhole, "changed places"),
         (NormLosesTheOld, "old value"),
-        (NormEvaluatesWithoutSlopes, "in evaluation no slopes"),
+        (NormEvaluatesWithoutSlopes, "In evaluation no slopes"),
         (NormSubtractsInPlace, "make a new one"),
         (NormChangesItsWeight, "make a new one"),
         (NormForgetsReturnLater, "It returned None"),
