@@ -6,6 +6,7 @@ Every picture leaves through `show`, which needs a description for people who ca
 import base64
 import html
 import io
+import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -19,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PIXELS_PER_INCH = 144
 WIDEST = 760  # pixels on the page
+SECONDS_BETWEEN_NOTES = 0.5
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -190,8 +192,16 @@ class LiveCurves:
         return keras.callbacks.LambdaCallback(on_epoch_end=add)
 
 
+def duration(seconds: float) -> str:
+    """A time for people, such as "42 s" or "3 min"."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
 class StatusLine:
-    """A line of text on the page that is replaced each time; the last one stays."""
+    """A line of text on the page that is replaced each time; the last one stays.
+
+    With Keras: `model.fit(…, callbacks=[plots.StatusLine().keras_callback()])`.
+    """
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -203,3 +213,46 @@ class StatusLine:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+    def keras_callback(self) -> Any:
+        """A callback for Keras' `fit` that says how far it is and how long it will still take.
+
+        The first step, in which TensorFlow writes down its graph, does not count for the estimate.
+        """
+        import keras
+
+        epoch = done = 0  # done: steps since `fit` was called
+        started = after_first = noted = 0.0
+
+        def begin(logs: Any) -> None:
+            nonlocal done, started
+            done, started = 0, time.monotonic()
+            self.show("Getting ready.")
+
+        def begin_epoch(number: int, logs: Any) -> None:
+            nonlocal epoch
+            epoch = number
+
+        def note(batch: int, logs: Any) -> None:
+            nonlocal done, after_first, noted
+            done, now = done + 1, time.monotonic()
+            if done == 1:
+                after_first = now
+            elif now - noted > SECONDS_BETWEEN_NOTES and callback.params["steps"]:
+                noted = now
+                steps, num_epochs = callback.params["steps"], callback.params["epochs"]
+                steps_left = (num_epochs - epoch) * steps - batch - 1
+                time_left = duration((now - after_first) / (done - 1) * steps_left)
+                share = f"{(batch + 1) / steps:.0%} of it done"
+                self.show(f"Epoch {epoch + 1} of {num_epochs}, {share}, about {time_left} left.")
+
+        def end(logs: Any) -> None:
+            self.show(f"{done} steps in {time.monotonic() - started:.1f} s.")
+
+        callback = keras.callbacks.LambdaCallback(
+            on_train_begin=begin,
+            on_epoch_begin=begin_epoch,
+            on_train_batch_end=note,
+            on_train_end=end,
+        )
+        return callback

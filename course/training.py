@@ -20,7 +20,6 @@ from torch.nn import functional
 from course import hardware, plots
 from course.checkpoints import Checkpoint
 
-SECONDS_BETWEEN_NOTES = 0.5
 Labelled = tuple[Tensor, Tensor]  # inputs [N, …] and targets [N], on the model's device
 
 
@@ -241,7 +240,7 @@ class _Run:
         for number, batch in enumerate(batches, start=1):
             inputs = x[batch] if self.augment is None else self.augment(x[batch])
             losses.append(self._step(inputs, y[batch]))
-            if time.monotonic() - noted > SECONDS_BETWEEN_NOTES:
+            if time.monotonic() - noted > plots.SECONDS_BETWEEN_NOTES:
                 noted = time.monotonic()
                 self._say_how_far(number / len(batches), noted - started)
         # Reading the losses only here lets a GPU run ahead of Python during the epoch.
@@ -285,7 +284,7 @@ class _Run:
         done = self.history.num_epochs + share_of_epoch
         left = (sum(self.history.seconds) + seconds) / done * (self.num_epochs - done)
         epoch = f"Epoch {self.history.num_epochs + 1} of {self.num_epochs}"
-        self._say(f"{epoch}, {share_of_epoch:.0%} of it done, about {_duration(left)} left.")
+        self._say(f"{epoch}, {share_of_epoch:.0%} of it done, about {plots.duration(left)} left.")
 
     def _stopped(self, kept: bool) -> str:
         done = f"Stopped after {self.history.num_epochs} of {self.num_epochs} epochs."
@@ -323,7 +322,3 @@ def _processor_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 directly (AVX-512 BF16, AMX or Arm's BF16)."""
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 lacks it
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

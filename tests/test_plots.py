@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from xml.etree import ElementTree
 
 import numpy as np
@@ -157,3 +158,23 @@ def test_a_spread_has_a_row_for_each_name_and_says_how_far_the_runs_reach(shown)
         "Three ways, accuracy: plain 0.500 to 0.700, cured 0.800 to 0.900, once 0.250 to 0.250"
     )
     assert shown[0]["picture"].height > shown[1]["picture"].height
+
+
+def test_a_line_says_how_far_keras_is_and_how_long_it_will_take(monkeypatch):
+    pytest.importorskip("tensorflow")
+    clock = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(plots.time, "monotonic", lambda: next(clock))
+    line, said = plots.StatusLine(), []
+    monkeypatch.setattr(line, "show", said.append)
+    callback = line.keras_callback()
+    callback.set_params({"steps": 4, "epochs": 3})
+    callback.on_train_begin(None)
+    for epoch in (1, 2):  # as in a run that goes on after an interruption
+        callback.on_epoch_begin(epoch, None)
+        for batch in range(4):
+            callback.on_train_batch_end(batch, None)
+    callback.on_train_end(None)
+    assert said[0] == "Getting ready." and len(said) == 1 + 7 + 1
+    assert said[1] == "Epoch 2 of 3, 50% of it done, about 60 s left."
+    assert said[4] == "Epoch 3 of 3, 25% of it done, about 30 s left."
+    assert said[-1] == "8 steps in 90.0 s."

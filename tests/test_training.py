@@ -98,7 +98,7 @@ def test_it_does_what_a_loop_written_out_does(data):
 
 
 def test_it_learns_and_shows_curves_and_how_long_it_takes(data, page, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_BETWEEN_NOTES", 0)
+    monkeypatch.setattr(plots, "SECONDS_BETWEEN_NOTES", 0)
     model = network()
     history = training.fit(model, *data, num_epochs=12, optimizer=sgd(model), title="Clouds")
     assert history.val_accuracy[-1] > 0.6 > history.train_loss[-1]
