@@ -121,24 +121,37 @@ def recorded_figures(record: Path) -> dict[str, dict]:
 
 
 def forget_return(answer: str) -> str:
-    """The answer of somebody who computes everything and returns nothing."""
+    """The answer of somebody who computes everything and returns nothing.
+
+    Where nothing is to be returned, the last line of the last method is forgotten.
+    """
 
     class Forget(ast.NodeTransformer):
         def visit_Return(self, node: ast.Return) -> ast.stmt:
             return ast.Expr(node.value or ast.Constant(None))
 
-    return _changed(answer, Forget().visit(ast.parse(answer)))
+    tree = Forget().visit(ast.parse(answer))
+    if not any(isinstance(node, ast.Return) for node in ast.walk(ast.parse(answer))):
+        function = _last_function(tree)
+        function.body[-1] = ast.Pass()
+    return _changed(answer, tree)
 
 
 def hand_back(answer: str) -> str:
     """The answer of somebody who returns what was given; in a class, its last method does."""
     tree = ast.parse(answer)
-    function = tree.body[0]
-    if isinstance(function, ast.ClassDef):
-        function = [node for node in function.body if isinstance(node, ast.FunctionDef)][-1]
+    function = _last_function(tree)
     given = [argument.arg for argument in function.args.args if argument.arg != "self"]
     function.body = [ast.Return(ast.Name(given[0]))]
     return _changed(answer, tree)
+
+
+def _last_function(tree: ast.Module) -> ast.FunctionDef:
+    """The function that was asked for; of a class, its last method."""
+    answer = tree.body[0]
+    if isinstance(answer, ast.ClassDef):
+        return [node for node in answer.body if isinstance(node, ast.FunctionDef)][-1]
+    return answer
 
 
 def _changed(answer: str, tree: ast.Module) -> str:
