@@ -92,7 +92,7 @@ def _strange(result: np.ndarray, image: np.ndarray, largest_shift: int) -> str:
         return "what leaves the image on one side comes in on the other; zeros should come in."
     if result.tobytes() in upside_down:
         return "some images stand upside down: mirror left and right only."
-    if (result > 0).all():
+    if np.isin(result, image).all():  # the image itself holds no 0
         return "the border is filled with pixels of the image; what comes in should be 0."
     return "a result is not the image, moved in one piece and perhaps mirrored, with zeros around."
 
