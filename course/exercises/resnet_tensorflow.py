@@ -38,14 +38,15 @@ def _augment_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _augment_often(augment: Callable, image: tf.Tensor, largest_shift: int) -> Any:
-    """What many calls give, in a graph as in `Dataset.map`: [DRAWS, H, W, C], or a sentence."""
+    """What a pipeline with it gives: [DRAWS, H, W, C], or a sentence."""
     first = augment(image, largest_shift)
     if not tf.is_tensor(first):
         return first if first is not None else difference(None, image)
     if first.shape != image.shape or first.dtype != image.dtype:
         return first
-    in_graph = tf.function(lambda: augment(image, largest_shift), autograph=False)
-    return np.stack([in_graph().numpy() for _ in range(DRAWS)])
+    copies = tf.data.Dataset.from_tensors(image).repeat(DRAWS)
+    changed = copies.map(lambda one: augment(one, largest_shift))
+    return next(changed.batch(DRAWS).as_numpy_iterator())
 
 
 def _moved(image: np.ndarray, down: int, right: int, mirrored: bool) -> bytes:
