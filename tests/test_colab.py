@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import distribution, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -66,8 +67,19 @@ def registry(tmp_path_factory) -> None:
     assert found.returncode == 0, found.stderr
 
 
+@pytest.fixture
+def colab(environment) -> Iterator[Path]:
+    """The Python of an environment like Colab's, from which each test starts anew."""
+    before = packages_in(environment)
+    yield environment
+    names = [line.partition("==")[0] for line in packages_in(environment) - before]
+    if names:
+        folder = environment.parents[2]
+        output_of([environment, "-m", "pip", "uninstall", "--yes", *names], folder)
+
+
 @pytest.fixture(scope="module")
-def colab(registry, wheel, tmp_path_factory) -> Path:
+def environment(registry, wheel, tmp_path_factory) -> Path:
     """The Python of an environment like Colab's; `wheels` beside it has what can be added."""
     folder = tmp_path_factory.mktemp("colab")
     python = python_in(folder / "environment")
@@ -221,12 +233,11 @@ def test_a_lesson_with_tensorflow_keeps_colabs_own(colab, tmp_path):
     try:
         answer = run_cell(colab, colab_cell(f"01_mlp{TWIN}", project), tmp_path)
         after = packages_in(colab)
-        names = [line.partition("==")[0] for line in after - before]
-        output_of([colab, "-m", "pip", "uninstall", "--yes", *names], tmp_path)
     finally:
         (metadata / "METADATA").unlink()
         metadata.rmdir()
     assert answer.returncode == 0, answer.stdout + answer.stderr
+    names = {line.partition("==")[0] for line in after - before}
     assert before < after and DISTRIBUTION in names
     assert {"tensorflow-cpu", "tensorflow_cpu", "torchmetrics"}.isdisjoint(names)
 
