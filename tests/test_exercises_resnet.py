@@ -4,17 +4,14 @@ import copy
 import math
 
 import numpy as np
-import pytest
 import torch
+from exercise_answers import AnswersOfALesson
 from torch import nn
 from torch.nn import functional
 
-from course.exercises import check
+from course.exercises.resnet import EXERCISES
 from course.models import resnet
-from course.models.convolution import BatchNorm, convolve, shift_and_mirror, small_network
-
-SEEDS = range(3)
-
+from course.models.convolution import BatchNorm, convolve, shift_and_mirror
 
 # Each wrong answer stands beside a word that its message must contain.
 
@@ -982,59 +979,9 @@ ANSWERS = {
     "resnet.is_residual": IS_RESIDUAL,
     "resnet.Block": BLOCK,
 }
-REFERENCES = {
-    "resnet.convolve": convolve,
-    "resnet.small_network": small_network,
-    "resnet.BatchNorm": BatchNorm,
-    "resnet.shift_and_mirror": shift_and_mirror,
-    "resnet.is_residual": resnet.is_residual,
-    "resnet.Block": resnet.Block,
-}
-WRONG = [
-    pytest.param(name, answer, words, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, (answer, words) in enumerate(answers["wrong"])
-]
-RIGHT = [
-    pytest.param(name, answer, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, answer in enumerate(answers["right"])
-]
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_plausible_mistake_is_rejected_with_a_message_that_helps(name, answer, words):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.status == "wrong"
-        assert any(word in result.message for word in np.atleast_1d(words)), result.message
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_every_right_answer_is_accepted_however_it_is_written(name, answer):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_no_draw_of_the_inputs_rejects_a_right_answer(name):
-    for seed in range(100, 140):
-        result = check(name, ANSWERS[name]["right"][0], seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("name", REFERENCES)
-def test_the_course_s_own_answer_is_right(name):
-    for seed in SEEDS:
-        result = check(name, REFERENCES[name], seed=seed)
-        assert result.passed, str(result)
-
-
-def test_every_exercise_of_the_lesson_has_enough_wrong_and_right_answers():
-    from course.exercises import catalog
-
-    names = {entry.name for entry in catalog() if entry.lesson == "03_resnet"}
-    assert names == set(ANSWERS)
-    assert all(len(answers["wrong"]) >= 5 for answers in ANSWERS.values())
-    assert all(len(answers["right"]) >= 2 for answers in ANSWERS.values())
+class TestAnswers(AnswersOfALesson):
+    exercises = EXERCISES
+    answers = ANSWERS
+    num_draws = 40

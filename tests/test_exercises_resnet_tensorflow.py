@@ -1,22 +1,20 @@
 """Lesson 03 in TensorFlow: every exercise rejects plausible mistakes and takes right answers."""
 
 import random
-import time
 
 import numpy as np
 import pytest
+from exercise_answers import AnswersOfALesson
 
-from course import exercises, hardware
-from course.exercises import check
+from course import hardware
 
 pytest.importorskip("tensorflow")
 with hardware.quiet_tensorflow():
     import keras
     import tensorflow as tf
-from course.models.resnet_tensorflow import conv_norm, shortcut
 
-SEEDS = range(3)
-
+    from course.exercises.resnet_tensorflow import EXERCISES
+    from course.models.resnet_tensorflow import conv_norm, shortcut
 
 # Each wrong answer stands beside a word that its message must contain.
 
@@ -537,54 +535,9 @@ ANSWERS = {
     "resnet_tensorflow.BestWeights": BEST,
     "resnet_tensorflow.ClippedModel": STEP,
 }
-WRONG = [
-    pytest.param(name, answer, words, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, (answer, words) in enumerate(answers["wrong"])
-]
-RIGHT = [
-    pytest.param(name, answer, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, answer in enumerate(answers["right"])
-]
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_plausible_mistake_is_rejected_with_a_message_that_helps(name, answer, words):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.status == "wrong"
-        assert any(word in result.message for word in np.atleast_1d(words)), result.message
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_every_right_answer_is_accepted_however_it_is_written(name, answer):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_no_draw_of_the_inputs_rejects_a_right_answer(name):
-    for seed in range(100, 120):
-        result = check(name, ANSWERS[name]["right"][0], seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_a_right_answer_is_checked_in_a_moment(name):
-    """In processor time, as other programs may be running: the median of five checks."""
-    answer, times = ANSWERS[name]["right"][0], []
-    check(name, answer)  # TensorFlow loads its kernels at first use
-    for _ in range(5):
-        start = time.process_time()
-        check(name, answer)
-        times.append(time.process_time() - start)
-    assert np.median(times) < 1
-
-
-def test_every_exercise_of_the_lesson_has_enough_wrong_and_right_answers():
-    module = exercises._module("resnet_tensorflow")
-    assert {exercise.name for exercise in module.EXERCISES} == set(ANSWERS)
-    assert all(len(answers["wrong"]) >= 5 for answers in ANSWERS.values())
-    assert all(len(answers["right"]) >= 2 for answers in ANSWERS.values())
+class TestAnswers(AnswersOfALesson):
+    exercises = EXERCISES
+    answers = ANSWERS
+    num_draws = 20

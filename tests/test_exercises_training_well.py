@@ -1,19 +1,15 @@
 """Lesson 02: every exercise turns away plausible mistakes and takes different right answers."""
 
 import numpy as np
-import pytest
 import torch
+from exercise_answers import AnswersOfALesson
 from scipy import stats
 from sklearn import metrics
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from course.exercises import check
 from course.exercises.training_well import EXERCISES
 from course.models.training_well import random_shift
-
-SEEDS = range(3)
-
 
 # Each wrong answer stands beside a word that its message must contain.
 
@@ -722,45 +718,12 @@ ANSWERS = {
     "training_well.class_weights": CLASS_WEIGHTS,
     "training_well.best_threshold": BEST_THRESHOLD,
 }
-WRONG = [
-    pytest.param(name, answer, words, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, (answer, words) in enumerate(answers["wrong"])
-]
-RIGHT = [
-    pytest.param(name, answer, id=f"{name}-{number}")
-    for name, answers in ANSWERS.items()
-    for number, answer in enumerate(answers["right"])
-]
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG)
-def test_a_plausible_mistake_is_rejected_with_a_message_that_helps(name, answer, words):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.status == "wrong"
-        assert any(word in result.message for word in np.atleast_1d(words)), result.message
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_every_right_answer_is_accepted_however_it_is_written(name, answer):
-    for seed in SEEDS:
-        result = check(name, answer, seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("name", ANSWERS)
-def test_no_draw_of_the_inputs_rejects_a_right_answer(name):
-    for seed in range(100, 160):
-        result = check(name, ANSWERS[name]["right"][0], seed=seed)
-        assert result.passed, str(result)
-
-
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
-def test_the_course_s_own_answer_is_right(exercise):
-    for seed in SEEDS:
-        result = check(exercise.name, exercise.reference, seed=seed)
-        assert result.passed, str(result)
+class TestAnswers(AnswersOfALesson):
+    exercises = EXERCISES
+    answers = ANSWERS
+    num_draws = 60
 
 
 def test_the_course_s_shifts_are_equally_frequent():
@@ -769,12 +732,3 @@ def test_the_course_s_shifts_are_equally_frequent():
     images[:, 2, 2] = 1
     places = random_shift(images, 2).flatten(1).argmax(dim=1)
     assert stats.chisquare(torch.bincount(places, minlength=25).numpy()).pvalue > 0.001
-
-
-def test_every_exercise_of_the_lesson_has_enough_wrong_and_right_answers():
-    from course.exercises import catalog
-
-    names = {entry.name for entry in catalog() if entry.lesson == "02_training_well"}
-    assert names == set(ANSWERS)
-    assert all(len(answers["wrong"]) >= 5 for answers in ANSWERS.values())
-    assert all(len(answers["right"]) >= 2 for answers in ANSWERS.values())
