@@ -1,7 +1,7 @@
 """Exercises: the decorator that checks an answer at once, and the list of all of them.
 
-Each lesson's exercises are a module here, which is loaded, with the framework that it needs, when
-one of them is asked for.
+Each lesson's exercises are a module, or a folder of modules, here. It is loaded, with the framework
+that it needs, when one of them is asked for.
 
     @exercise("mlp.relu")
     def relu(z): ...
