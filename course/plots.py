@@ -168,11 +168,7 @@ class LiveCurves:
         latest = ", ".join(f"{name} {self.values[name][-1]:.4g}" for name in self.names)
         count = len(self.values[self.names[0]])
         alt = f"{self.title or 'Curves'} after {count} {self.x_label}s: {latest}"
-        bundle, metadata = _picture(figure, alt)
-        if self._handle is None:
-            self._handle = display(bundle, raw=True, metadata=metadata, display_id=True)
-        else:
-            self._handle.update(bundle, raw=True, metadata=metadata)
+        self._handle = _show_in_place(self._handle, figure, alt)
 
     def keras_callback(self, *logs: str) -> Any:
         """A callback for Keras' `fit` that calls `add` after every epoch.
@@ -190,6 +186,55 @@ class LiveCurves:
             self.add(*(measured[name] for name in logs))
 
         return keras.callbacks.LambdaCallback(on_epoch_end=add)
+
+
+class LiveRows:
+    """Rows of pictures that grow while a model trains: a row for each moment, one updating picture.
+
+    With the same noise each time, a column shows one drawing as it takes shape.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.rows: list[np.ndarray] = []
+        self.captions: list[str] = []
+        self._handle: Any = None
+
+    def add(self, pictures: np.ndarray, caption: object) -> None:
+        """Add a row of pictures [n, height, width], 0 (background) to 255, and draw.
+
+        Raises:
+            ValueError: the row does not have the size of those above it.
+        """
+        row = np.concatenate(list(pictures), axis=1)
+        if self.rows and row.shape != self.rows[0].shape:
+            raise ValueError(
+                f"This row is {row.shape[1]} pixels wide and {row.shape[0]} high, those above it "
+                f"{self.rows[0].shape[1]} and {self.rows[0].shape[0]}: give each time as many "
+                "pictures, of the same size."
+            )
+        self.rows.append(row)
+        self.captions.append(str(caption))
+        every = np.concatenate(self.rows)
+        figure = Figure(figsize=(7.5, 6.5 * every.shape[0] / every.shape[1] + 0.4))
+        drawing = figure.add_subplot()
+        drawing.imshow(every, cmap="gray_r", vmin=0, vmax=255)
+        drawing.set_yticks((np.arange(len(self.rows)) + 0.5) * len(row), self.captions, fontsize=8)
+        drawing.set_xticks([])
+        drawing.tick_params(length=0)
+        drawing.spines[:].set_visible(False)
+        drawing.set_title(self.title, fontsize=11)
+        alt = f"{self.title}: rows of {len(pictures)} pictures, {', '.join(self.captions)}"
+        self._handle = _show_in_place(self._handle, figure, alt)
+
+
+def _show_in_place(handle: Any, figure: Figure, alt: str) -> Any:
+    """Show the figure in the place of the one that `handle` stands for (None: a new place)."""
+    bundle, metadata = _picture(figure, alt)
+    if handle is None:
+        return display(bundle, raw=True, metadata=metadata, display_id=True)
+    handle.update(bundle, raw=True, metadata=metadata)
+    return handle
 
 
 def duration(seconds: float) -> str:

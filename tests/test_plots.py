@@ -130,6 +130,25 @@ def test_live_curves_are_one_picture_that_grows(shown):
     assert curves.values == {"loss": [1, 0.5, 1 / 3], "accuracy": [0, 0.25, 0.5]}
 
 
+def test_live_rows_are_one_picture_that_grows(shown):
+    rows = plots.LiveRows("From the same noise")
+    for step in (100, 200):
+        rows.add(np.full((3, 4, 4), step), f"step {step}")
+    assert [page["replaces"] for page in shown] == [False, True]
+    assert shown[1]["alt"] == "From the same noise: rows of 3 pictures, step 100, step 200"
+    assert shown[1]["picture"].height > shown[0]["picture"].height
+    with pytest.raises(ValueError, match=r"8 pixels wide and 4 high, those above it 12 and 4"):
+        rows.add(np.zeros((2, 4, 4)), "step 300")
+
+
+def test_live_rows_show_ink_dark_and_background_white(shown):
+    rows = plots.LiveRows("Half")
+    rows.add(np.stack([np.zeros((4, 4)), np.full((4, 4), 255)]), "")
+    pixels = np.asarray(shown[0]["picture"].convert("L"))
+    middle, width = pixels.shape[0] * 2 // 3, pixels.shape[1]
+    assert pixels[middle, width // 4] == 255 and pixels[middle, width * 3 // 4] == 0
+
+
 def test_live_curves_grow_while_keras_trains(shown):
     pytest.importorskip("tensorflow")
     with hardware.quiet_tensorflow():
