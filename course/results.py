@@ -16,21 +16,21 @@ from course import hardware
 EXPECTED = Path(__file__).with_name("expected.toml")
 FEWEST_RUNS = 5
 
-IN_BAND, BELOW, ABOVE, NO_BAND = "in band", "below", "above", "no band yet"
+IN_BAND, WORSE, BETTER, NO_BAND = "in band", "worse", "better", "no band yet"
 # Symbol and colour of each verdict; the words say the same, the colour never stands alone.
 LOOKS = {
     IN_BAND: ("✔", "#1a7f37"),
-    BELOW: ("▼", "#c2410c"),
-    ABOVE: ("▲", "#0969da"),
+    WORSE: ("▼", "#c2410c"),
+    BETTER: ("▲", "#0969da"),
     NO_BAND: ("○", "#6b7280"),
 }
 ADVICE = {
     IN_BAND: "",
-    BELOW: (
+    WORSE: (
         "Find the first cell whose output surprises you, an earlier figure or the loss while"
         " training; then compare seed, number of steps and learning rate with the lesson as given."
     ),
-    ABOVE: "Better than expected: wonderful, or test data leaked into training.",
+    BETTER: "Better than expected: wonderful, or test data leaked into training.",
     NO_BAND: "",
 }
 
@@ -51,6 +51,7 @@ class Figure:
     name: lesson module and figure. key: profile/variant/framework, under which bands are kept.
     low, high: edges of the band, None where there is none yet. own, course: how many answers
     noted so far are the student's and the course's. count: size of the test set, where known.
+    lower_is_better: whether a figure below its band is the better one, as with a distance.
     """
 
     name: str
@@ -61,26 +62,33 @@ class Figure:
     own: int
     course: int
     count: int | None
+    lower_is_better: bool = False
 
     @property
     def verdict(self) -> str:
-        """One of "in band", "below", "above", "no band yet"."""
+        """One of "in band", "worse", "better", "no band yet"."""
         if self.low is None or self.high is None:
             return NO_BAND
+        if self.place == "in":
+            return IN_BAND
+        return BETTER if (self.place == "below") == self.lower_is_better else WORSE
+
+    @property
+    def place(self) -> str:
+        """Where the value lies in respect of its band, which there has to be: "in", "below"…"""
         if self.value < self.low:
-            return BELOW
-        return ABOVE if self.value > self.high else IN_BAND
+            return "below"
+        return "above" if self.value > self.high else "in"
 
     @property
     def _sentence(self) -> str:
         profile, variant, _ = self.key.split("/")
-        place = profile if variant == "none" else f"{profile}, {variant}"
+        where = profile if variant == "none" else f"{profile}, {variant}"
         if self.verdict == NO_BAND:
-            band = f"no expected band yet for this profile ({place})"
+            band = f"no expected band yet for this profile ({where})"
         else:
-            where = "in" if self.verdict == IN_BAND else self.verdict
             edges = f"{short_number(self.low)}–{short_number(self.high)}"
-            band = f"{where} the expected band {edges} for this profile ({place})"
+            band = f"{self.place} the expected band {edges} for this profile ({where})"
         return "; ".join(filter(None, (band, _whose(self.own, self.course)))) + "."
 
     def __repr__(self) -> str:
@@ -104,13 +112,16 @@ def note_answer(name: str, own: bool) -> None:
     _own_answers[name] = own
 
 
-def report(name: str, value: float, data: DataSet | None = None) -> None:
+def report(
+    name: str, value: float, data: DataSet | None = None, lower_is_better: bool = False
+) -> None:
     """Show a headline figure beside its expected band.
 
     Args:
         name: lesson module and figure, such as "mlp.test_accuracy".
         value: the figure; an accuracy or share as a fraction of 1.
         data: the data set behind the figure; its variant chooses the band.
+        lower_is_better: whether a figure below its band is the better one, as with a distance.
 
     Raises:
         ValueError: `value` is not one finite number.
@@ -127,6 +138,7 @@ def report(name: str, value: float, data: DataSet | None = None) -> None:
         own=own,
         course=len(_own_answers) - own,
         count=count,
+        lower_is_better=lower_is_better,
     )
     _record(figure)
     _show(figure)

@@ -27,7 +27,7 @@ from packaging.requirements import Requirement
 from course.catalog import TWIN
 from course.environment import DISTRIBUTION, python_in
 from course.publishing.colab_cell import colab_cell
-from course.results import ABOVE, IN_BAND
+from course.results import BETTER, IN_BAND
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if TWIN not in path.stem]
@@ -190,7 +190,7 @@ def test_the_lessons_run_where_the_first_cell_added_only_what_was_missing(colab,
         assert shown(notebook.cells[-1]) == f"{FLOOR['ipython']} {FLOOR['numpy']}\n"
         added_at_all |= added
         for figure in recorded_figures(folder / "record.jsonl").values():
-            assert figure["verdict"] in (IN_BAND, ABOVE)
+            assert figure["verdict"] in (IN_BAND, BETTER)
     assert before <= packages_in(colab)
     names = {line.partition("==")[0] for line in added_at_all}
     assert DISTRIBUTION in names and names <= {DISTRIBUTION, *LACKING}

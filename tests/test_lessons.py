@@ -32,7 +32,7 @@ from course.exercises import catalog
 from course.publishing.colab_cell import TOKEN
 from course.publishing.lesson_notebook import is_setup, right_answers
 from course.publishing.lesson_source import read_lesson
-from course.results import ABOVE, IN_BAND, NO_BAND
+from course.results import BETTER, IN_BAND, NO_BAND
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = sorted(path.stem for path in (ROOT / "lessons").glob("*.py"))
@@ -79,7 +79,7 @@ def check_figures(lesson: str, notebook, record: Path, is_own: Callable[[int], b
             f"{name} has no band in smoke; measure it with "
             f"`python -m course run {lesson[:2]} --measure --profile smoke`."
         )
-        assert figure["verdict"] in (IN_BAND, ABOVE), (
+        assert figure["verdict"] in (IN_BAND, BETTER), (
             f"{name} is {figure['value']:.4g}, {figure['verdict']} its band from "
             f"{figure['low']:.4g} to {figure['high']:.4g}: the lesson runs, but learns too little."
         )

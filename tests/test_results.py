@@ -51,14 +51,29 @@ def test_a_figure_in_its_band_says_where_the_band_lies_and_whose_answers_these_a
 @pytest.mark.parametrize(
     ("value", "verdict", "words"),
     [
-        (0.9509, "below", ["below the expected band 0.951–0.972", "Find the first cell"]),
+        (0.9509, "worse", ["below the expected band 0.951–0.972", "Find the first cell"]),
         (0.9510, "in band", ["in the expected band"]),
         (0.9720, "in band", ["in the expected band"]),
-        (0.9721, "above", ["above the expected band", "test data leaked"]),
+        (0.9721, "better", ["above the expected band", "test data leaked"]),
     ],
 )
 def test_the_edges_belong_to_the_band(capsys, tmp_path, value, verdict, words):
     results.report("mlp.test_accuracy", value, DIGITS)
+    line = capsys.readouterr().out
+    assert all(word in line for word in words)
+    assert recorded(tmp_path)["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "words"),
+    [
+        (0.9509, "better", ["below the expected band", "Better than expected"]),
+        (0.96, "in band", ["in the expected band"]),
+        (0.9721, "worse", ["above the expected band", "Find the first cell"]),
+    ],
+)
+def test_of_a_distance_less_is_better(capsys, tmp_path, value, verdict, words):
+    results.report("mlp.test_accuracy", value, DIGITS, lower_is_better=True)
     line = capsys.readouterr().out
     assert all(word in line for word in words)
     assert recorded(tmp_path)["verdict"] == verdict
@@ -103,6 +118,7 @@ def test_without_a_band_the_line_says_so(capsys, tmp_path):
         "own": 0,
         "course": 0,
         "count": 2000,
+        "lower_is_better": False,
     }
 
 

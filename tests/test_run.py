@@ -155,7 +155,7 @@ def test_the_report_has_what_was_agreed(root):
         "data": {"mnist": {"source": "bundle", "variant": "validation"}},
         "figures": {"mlp.test_accuracy": 0.5, "mlp.extra": 3.0},
         "bands": {"mlp.test_accuracy": [0.951, 0.972], "mlp.extra": None},
-        "verdict": "below",
+        "verdict": "worse",
         "error": None,
     }
 
@@ -338,8 +338,8 @@ def test_the_headline_says_what_matters(runs, chosen, words, well):
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ([0.5, 0.7, 0.3, None], "below"),
-        ([0.5, 0.7, None], "above"),
+        ([0.5, 0.7, 0.3, None], "worse"),
+        ([0.5, 0.7, None], "better"),
         ([0.5, None], "no band yet"),
         ([0.5, 0.5], "in band"),
         ([], "no figures"),
@@ -440,7 +440,7 @@ def test_a_gauge_shows_the_mark_inside_the_band_exactly_when_it_is(value):
     assert inside == (0.4 <= value <= 0.6)
     assert drawing.band_left > 0 and right < report_page.GAUGE_WIDTH
     assert 0 < drawing.mark < report_page.GAUGE_WIDTH
-    assert figure.verdict in drawing.words or "in the expected band" in drawing.words
+    assert f", {figure.place} the expected band" in drawing.words
 
 
 def test_a_band_without_width_can_be_drawn():
@@ -491,7 +491,7 @@ def test_the_page_stands_alone_and_says_everything_in_words(tmp_path, monkeypatc
     for expected in (
         "1 of 2 lessons ran; 1 figure is out of its band",
         "Test accuracy 0.9431",
-        "▼ below",
+        "▼ worse",
         "○ no band yet",
         "mnist: sample",
         "02_<b>",

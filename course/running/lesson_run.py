@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from course.execution import Execution, execute
-from course.results import ABOVE, BELOW, IN_BAND, NO_BAND, Figure
+from course.results import BETTER, IN_BAND, NO_BAND, WORSE, Figure
 
 FAILED, NO_FIGURES = "failed", "no figures"
 
@@ -39,7 +39,7 @@ class LessonRun:
         if self.error is not None:
             return FAILED
         found = {figure.verdict for figure in self.figures.values()}
-        return next((one for one in (BELOW, ABOVE, NO_BAND, IN_BAND) if one in found), NO_FIGURES)
+        return next((one for one in (WORSE, BETTER, NO_BAND, IN_BAND) if one in found), NO_FIGURES)
 
 
 def run_lesson(
@@ -70,8 +70,10 @@ def run_lesson(
             environment["COURSE_SEED"] = str(seed)
         execution = _execute_file(path, work, environment, on_cell, save_as, memory_limit_mb)
         entries = _read(record)
-    known = {field.name for field in fields(Figure)}
-    figures = [Figure(**{key: entry[key] for key in known}) for entry in entries["figure"]]
+    known = {field.name for field in fields(Figure)}  # the rest, such as the verdict, follows
+    figures = [
+        Figure(**{key: entry[key] for key in known & entry.keys()}) for entry in entries["figure"]
+    ]
     return LessonRun(
         lesson=path.stem,
         profile=profile,

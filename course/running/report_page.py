@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course import hardware, webpage
-from course.results import ABOVE, BELOW, IN_BAND, LOOKS, NO_BAND, Figure, four_digits, title
+from course.results import BETTER, IN_BAND, LOOKS, NO_BAND, WORSE, Figure, four_digits, title
 from course.running.lesson_run import LessonRun
 from course.running.run_display import band_words, duration, headline, memory_words, went_well
 
@@ -17,7 +17,7 @@ PACKAGES = (
     *("matplotlib", "jupyterlab", "ipykernel"),
 )
 GAUGE_WIDTH = 160  # units of the drawing
-TONES = {IN_BAND: "good", BELOW: "bad", ABOVE: "high", NO_BAND: "none"}  # classes of the page
+TONES = {IN_BAND: "good", WORSE: "bad", BETTER: "high", NO_BAND: "none"}  # classes of the page
 
 
 def write(folder: Path, runs: list[LessonRun], chosen: int) -> Path:
@@ -89,12 +89,11 @@ def gauge(figure: Figure) -> Gauge | None:
     # A third of the band on each side, so that its ends show; a band of one point has no width.
     margin = (last - first) / 3 or 1.0
     unit = GAUGE_WIDTH / (last - first + 2 * margin)
-    where = "in" if figure.verdict == IN_BAND else figure.verdict
     return Gauge(
         band_left=(figure.low - first + margin) * unit,
         band_width=max((figure.high - figure.low) * unit, 1.0),
         mark=(figure.value - first + margin) * unit,
-        words=f"{four_digits(figure.value)}, {where} the expected band {band_words(figure)}",
+        words=f"{four_digits(figure.value)}, {figure.place} the expected band {band_words(figure)}",
     )
 
 

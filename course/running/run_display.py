@@ -11,11 +11,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from course.results import ABOVE, BELOW, IN_BAND, NO_BAND, Figure, four_digits, short_number, title
+from course.results import BETTER, IN_BAND, NO_BAND, WORSE, Figure, four_digits, short_number, title
 from course.running.lesson_run import FAILED, LessonRun
 from course.small_machine import BINDERS_MEMORY_MB
 
-STYLES = {IN_BAND: "green", BELOW: "bold red", ABOVE: "blue", FAILED: "bold red"}
+STYLES = {IN_BAND: "green", WORSE: "bold red", BETTER: "blue", FAILED: "bold red"}
 PIPED_WIDTH = 140  # characters; a table in a log should not wrap
 
 
@@ -193,7 +193,7 @@ def band_words(figure: Figure) -> str:
 
 def went_well(runs: list[LessonRun], chosen: int) -> bool:
     """Whether every lesson chosen ran and learned: one that ends below its band has failed."""
-    return len(runs) == chosen and all(run.verdict not in (FAILED, BELOW) for run in runs)
+    return len(runs) == chosen and all(run.verdict not in (FAILED, WORSE) for run in runs)
 
 
 def headline(runs: list[LessonRun], chosen: int) -> str:
@@ -203,7 +203,7 @@ def headline(runs: list[LessonRun], chosen: int) -> str:
     if len(runs) < chosen:
         parts[0] += ", stopped before the end"
     verdicts = [figure.verdict for run in runs for figure in run.figures.values()]
-    outside = verdicts.count(BELOW) + verdicts.count(ABOVE)
+    outside = verdicts.count(WORSE) + verdicts.count(BETTER)
     if outside == 1:
         parts.append("1 figure is out of its band")
     elif outside:
