@@ -76,7 +76,8 @@ for name, labels in (("training", y_train), ("validation", y_val)):
 # ### A report that is too good
 #
 # A colleague trains the classifier of lesson 00 (nearest average) on 500 images. It will be used where
-# people write with a *thicker pen*. So the colleague rightly tests it on such digits.
+# people write with a *thicker pen*. So the colleague rightly tests it on such digits. The classifier
+# wants each image as a row of numbers.
 
 
 # %%
@@ -85,6 +86,14 @@ def as_rows(images):
     return images.reshape(len(images), -1) / 255
 
 
+few_rows, few_labels = as_rows(x_train[:500]), y_train[:500]
+print("500 images as rows:", few_rows.shape)
+
+# %% [markdown]
+# We imitate the thicker pen: ink spreads from each pixel to its neighbours.
+
+
+# %%
 def thickened(images):
     """Each pixel takes the darkest value among itself and its eight neighbours."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
@@ -92,16 +101,13 @@ def thickened(images):
     return np.max(moved, axis=0)
 
 
-few_rows, few_labels = as_rows(x_train[:500]), y_train[:500]
 thick_rows = as_rows(thickened(x_val[:2000]))
 plots.images(x_val[:10], "Digits of the validation set, as they are")
 plots.images(thick_rows[:10].reshape(-1, 28, 28), "The same, written with a thicker pen")
 
 # %% [markdown]
 # It is usual to **standardise** the inputs first: subtract from each pixel its mean, divide by its
-# standard deviation, so that all pixels vary on the same scale. Here is the colleague's program, and
-# its report on 2,000 thick digits. Then we give it the first 200 of them again, one at a time, as they
-# come in use.
+# standard deviation, so that all pixels vary on the same scale. The colleague's program begins with it.
 
 
 # %%
@@ -112,6 +118,11 @@ def prepare_of_a_colleague(train, test):
     return (train - mean) / deviation, (test - mean) / deviation
 
 
+# %% [markdown]
+# Then comes the classifier: an image gets the class whose average is nearest.
+
+
+# %%
 def nearest_average(prepare, test):
     """The answers [N] to test images [N, 784], learned from the 500."""
     train, test = prepare(few_rows, test)
@@ -120,6 +131,12 @@ def nearest_average(prepare, test):
     return distances.argmin(axis=1)
 
 
+# %% [markdown]
+# The program reports on 2,000 thick digits. Then we give it the first 200 of them again, one at a time,
+# as they come in use.
+
+
+# %%
 def accuracy_and_changes(prepare):
     """Share of right answers to all; and how many of the first 200 get another answer alone."""
     together = nearest_average(prepare, thick_rows)
@@ -374,6 +391,11 @@ def network(dropout=0.0, hidden=(128,)):
     return nn.Sequential(*parts, nn.Linear(inputs, 10)).to(device)
 
 
+# %% [markdown]
+# The images become tensors, and a first network is trained for a moment on 500 of them.
+
+
+# %%
 def as_tensors(images, labels):
     """uint8 [N, 28, 28] and labels [N] → float32 between 0 and 1, and int64, on the device."""
     x = torch.tensor(images, dtype=torch.float32, device=device) / 255
@@ -626,7 +648,6 @@ assert np.isclose(loss, min(stopped.val_loss), rtol=1e-4) and loss < last
 # believe a difference. The strengths were chosen on validation data before. Early stopping has a small
 # advantage here: it picks its epoch on the same images on which it is compared.
 
-
 # %%
 CURES = {
     "none": {},
@@ -638,18 +659,27 @@ CURES = {
     "all together": {"l1": 3e-5, "l2": 3e-4, "dropout": 0.3, "patience": 10, "most": 2},
 }
 
+# %% [markdown]
+# One run: a fresh network, trained on the 500 digits with these cures.
 
+
+# %%
 def train_with(number, dropout=0.0, l1=0.0, l2=0.0, most=0, patience=None):
-    """Validation accuracy and loss of a network trained on the 500 digits with these cures."""
+    """Validation accuracy and loss of a network that was trained with these cures."""
     torch.manual_seed(number)
     model = network(dropout)
-    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
     stopping = EarlyStopping(model, patience or num_epochs)
-    augment = (lambda images: random_shift(images, most)) if most else None
     fit(
-        model, few, val_set, num_epochs=num_epochs, optimizer=optimizer, augment=augment,
-        loss_function=with_penalty(model, l1, l2), after_epoch=stopping, show=False,
-    )  # fmt: skip
+        model,
+        few,
+        val_set,
+        num_epochs=num_epochs,
+        optimizer=torch.optim.Adam(model.parameters(), lr=4e-3),
+        loss_function=with_penalty(model, l1, l2),
+        augment=(lambda images: random_shift(images, most)) if most else None,
+        after_epoch=stopping,
+        show=False,
+    )
     if patience:
         model.load_state_dict(stopping.weights)
     logits = predict(model, val_set[0])
@@ -803,15 +833,20 @@ else:
 # %%
 def train_long(sets, rate, epochs, show=False, **more):
     """A larger network, trained with shifts; the learning rate rises to `rate` and falls again."""
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR
     torch.manual_seed(seed)
     model = network(hidden=(512, 256))
     fit(
-        model, *sets, num_epochs=epochs, show=show, **more,
+        model,
+        *sets,
+        num_epochs=epochs,
         optimizer=torch.optim.Adam(model.parameters()),
-        schedule=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps),
+        schedule=lambda optimizer, num_steps: one_cycle(optimizer, rate, num_steps),
         loss_function=nn.CrossEntropyLoss(label_smoothing=0.1),
         augment=lambda images: random_shift(images, 2),
-    )  # fmt: skip
+        show=show,
+        **more,
+    )
     return model
 
 
@@ -909,6 +944,10 @@ def best_threshold(scores, is_yes):
     raise NotImplementedError
 
 
+# %% [markdown]
+# Now we make the 8 rare: only the first 15 of its images stay in the training set.
+
+
 # %%
 RARE = 8
 
@@ -928,7 +967,8 @@ assert np.isclose(weights[rare_set[1]].mean().item(), 1, rtol=1e-4)
 
 # %% [markdown]
 # A fair comparison gives each remedy the same network, epochs, seeds and images. Resampling draws, for
-# each image of the new set, one of the old ones, an 8 as probably as any other digit.
+# each image of the new set, one of the old ones, an 8 as probably as any other digit. The same image may
+# come again and again.
 
 
 # %%
@@ -941,19 +981,27 @@ def train_remedy(remedy, train_set, number):
     x, y = train_set
     weights = class_weights(y, 10)
     if remedy.startswith("resampling"):
-        # draws numbers of images, each as probably as its weight says, again and again the same one
+        # the numbers of the images that are drawn, each as probably as its weight says
         drawn = torch.multinomial(weights[y], len(y), replacement=True)
         x, y = x[drawn], y[drawn]
     model = network()
     fit(
-        model, (x, y), num_epochs=rare_epochs, show=False,
+        model,
+        (x, y),
+        num_epochs=rare_epochs,
         optimizer=torch.optim.Adam(model.parameters()),
         loss_function=nn.CrossEntropyLoss(weights if remedy == "class weights" else None),
         augment=(lambda images: random_shift(images, 2)) if "shifts" in remedy else None,
-    )  # fmt: skip
+        show=False,
+    )
     return model
 
 
+# %% [markdown]
+# Where does a network say "8", with a threshold and without?
+
+
+# %%
 def says_rare(model, x, threshold=None):
     """Where the model says "8": True and False [N]; without a threshold, where 8 is most probable."""
     probabilities = torch.softmax(predict(model, x), dim=1).cpu().numpy()
@@ -962,7 +1010,13 @@ def says_rare(model, x, threshold=None):
     return probabilities[:, RARE] >= threshold
 
 
+# %% [markdown]
+# And where is it right to say so?
+
+
+# %%
 def is_rare(y):
+    """Where the label is the rare digit: True and False [N], from labels on the device."""
     return (y == RARE).cpu().numpy()
 
 
