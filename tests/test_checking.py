@@ -201,6 +201,11 @@ def test_of_an_error_that_keras_wraps_its_own_words_are_shown():
         ("'Adam' object has no attribute 'zero_grad'", "That is PyTorch"),
         ("Cannot convert '64' to a shape.", "comma"),
         ("Cannot convert 0.003 to EagerTensor of dtype int64", "tf.cast"),
+        (
+            "in user code:\n\n    File 'x', line 1, in f\n\n    KeyError: 'a'\n",
+            "with KeyError: 'a'.",
+        ),
+        ("Incompatible shapes: [3] vs. [2] [Op:GreaterEqual] name: ", "[3] vs. [2]."),
         ("{{function_node __wrapped}} Matrix size-incompatible: In[0]: [1,2]", "TypeError: Matrix"),
     ],
 )

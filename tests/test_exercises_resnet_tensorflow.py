@@ -89,13 +89,39 @@ def augment_with_if(image, largest_shift):
     return window
 
 
+def augment_with_a_python_coin(image, largest_shift):
+    image = crop(pad(image, largest_shift), image)
+    return tf.image.flip_left_right(image) if random.random() < 0.5 else image
+
+
+def augment_unused(image, largest_shift):
+    crop(pad(image, largest_shift), image)
+    return tf.image.random_flip_left_right(image)
+
+
+def augment_one_short(image, largest_shift):
+    down, right = (tf.random.uniform((), 0, 2 * largest_shift, tf.int32) for _ in range(2))
+    height, width, _ = image.shape
+    return pad(image, largest_shift)[down : down + height, right : right + width]
+
+
 AUGMENT = {
     "wrong": [
         (augment_by_rolling, "other"),
         (augment_by(border=lambda x, n: pad(x, n, "REFLECT")), "should be 0"),
         (augment_by(border=lambda x, n: pad(x, n, "SYMMETRIC")), "should be 0"),
         (augment_by(border=lambda x, n: pad(x, n + 1)), "more than"),
-        (augment_by(border=lambda x, n: pad(x, 0)), "not equally likely"),
+        (augment_by(border=lambda x, n: pad(x, 0)), "ever moved"),
+        (augment_unused, "these functions return"),
+        (augment_one_short, "stop before the upper limit"),
+        (augment_with_a_python_coin, "decided only once"),
+        (augment_by(border=lambda x, n: tf.pad(x, [[n, n]] * 3)), "colours change"),
+        (augment_by(border=lambda x, n: tf.pad(x, [[n, n]] * 2)), "[0, 0] for the channels"),
+        (augment_by(border=tf.pad), "[0, 0] for the channels"),
+        (
+            augment_by(window=lambda padded, image: tf.image.random_crop(padded, image.shape[:2])),
+            "three axes",
+        ),
         (augment_by(border=lambda x, n: tf.pad(x, [[n, 0], [n, 0], [0, 0]])), "not equally likely"),
         (augment_by(window=lambda padded, image: padded), "shape"),
         (augment_by(mirror=tf.image.random_flip_up_down), ("upside down", "mirrored")),
@@ -106,7 +132,7 @@ AUGMENT = {
         (augment_along_a_diagonal, "depend on each other"),
         (augment_by(mirror=lambda image: tf.cast(image, tf.float32) / 255), "float32"),
         (lambda image, largest_shift: None, "None"),
-        (augment_by(mirror=lambda image: tf.image.random_brightness(image, 0.2)), "one piece"),
+        (augment_by(mirror=lambda image: tf.image.adjust_brightness(image, 0.2)), "one piece"),
     ],
     "right": [augment_by(), augment_by_numbers, augment_mirrored_first, augment_with_if],
 }
@@ -150,6 +176,28 @@ def methods_without_assignment(images, labels, batch_size, augment):
     return dataset
 
 
+def order_by_numpy(images, labels, batch_size, augment):
+    order = np.random.permutation(len(images))
+    dataset = tf.data.Dataset.from_tensor_slices((images[order], labels[order]))
+    return dataset.map(lambda image, label: (augment(image), label)).batch(batch_size)
+
+
+def augmented_before(images, labels, batch_size, augment):
+    images = tf.stack([augment(image) for image in images])
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
+    return dataset.shuffle(len(images)).batch(batch_size)
+
+
+def maps_only_the_image(images, labels, batch_size, augment):
+    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images))
+    return dataset.map(augment).batch(batch_size)
+
+
+def labels_first(images, labels, batch_size, augment):
+    dataset = tf.data.Dataset.from_tensor_slices((labels, images)).shuffle(len(images))
+    return dataset.map(lambda label, image: (label, augment(image))).batch(batch_size)
+
+
 def each_image_of_a_batch(images, labels, batch_size, augment):
     """A right answer that augments after batching, one image at a time."""
     dataset = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -175,6 +223,10 @@ BATCHES = {
         (pipeline("shuffle", "map", "images", "batch"), "pairs"),
         (shuffled_apart, "belong together"),
         (methods_without_assignment, "shape"),
+        (order_by_numpy, "drawn only once"),
+        (augmented_before, "belongs into `map`"),
+        (maps_only_the_image, "hands over both"),
+        (labels_first, "(labels, images)"),
         (lambda *arguments: None, "None"),
     ],
     "right": [
@@ -211,6 +263,20 @@ def norm_of_layers(x, channels, stride=1):
     return keras.layers.Conv2D(channels, 3, stride, use_bias=False)
 
 
+def norm_with_layers_not_called(x, channels, stride=1):
+    x = keras.layers.ZeroPadding2D(1)
+    return keras.layers.Conv2D(channels, 3, stride, use_bias=False)(x)
+
+
+def norm_with_functions_of_tensorflow(x, channels, stride=1):
+    x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    return keras.layers.Conv2D(channels, 3, stride, use_bias=False)(x)
+
+
+def norm_with_numpy(x, channels, stride=1):
+    return keras.layers.Conv2D(channels, 3, stride, use_bias=False)(np.pad(x, 1))
+
+
 def norm_in_one_model(x, channels, stride=1):
     """A right answer that puts the three layers into one."""
     layers = [
@@ -242,6 +308,12 @@ CONV_NORM = {
         (norm_without_norm, "scale and bias"),
         (norm_without_stride, "shape"),
         (norm_of_layers, "call each layer"),
+        (norm_by(before=False, padding=1), "is a word"),
+        (norm_by(activation="relu"), "between convolution and batch norm"),
+        (norm_by(after=lambda x: None), "`return` missing"),
+        (norm_with_layers_not_called, "made first and then called"),
+        (norm_with_functions_of_tensorflow, "holds no numbers yet"),
+        (norm_with_numpy, "holds no numbers yet"),
     ],
     "right": [norm_by(), norm_in_one_model, norm_with_ops],
 }
@@ -275,6 +347,23 @@ def block_with_projection(x, channels, stride=1):
     return keras.layers.ReLU()(change + x)
 
 
+def block_without_any_stride(x, channels, stride=1):
+    change = conv_norm(keras.layers.ReLU()(conv_norm(x, channels)), channels)
+    return keras.layers.ReLU()(keras.layers.Add()([change, shortcut(x, channels, stride)]))
+
+
+def block_that_loses_x(x, channels, stride=1):
+    x = keras.layers.ReLU()(conv_norm(x, channels, stride))
+    x = conv_norm(x, channels)
+    return keras.layers.ReLU()(keras.layers.Add()([x, shortcut(x, channels, 1)]))
+
+
+def block_with_relu_first(x, channels, stride=1):
+    change = conv_norm(keras.layers.ReLU()(x), channels, stride)
+    change = conv_norm(keras.layers.ReLU()(change), channels)
+    return keras.layers.ReLU()(change + shortcut(x, channels, stride))
+
+
 def block_in_other_words(x, channels, stride=1):
     """A right answer with activations by name and a plus sign."""
     change = keras.activations.relu(conv_norm(x, channels, stride))
@@ -297,7 +386,20 @@ BLOCK = {
         (block_with_two_strides, "different shapes"),
         (block_without_inner_relu, "conv_norm, ReLU, conv_norm"),
         (block_with_projection, "no weights"),
-        (block_by(lambda change, around, x: None), "returned"),
+        (block_by(lambda change, around, x: None), "`return` missing"),
+        (block_without_any_stride, "different shapes"),
+        (block_that_loses_x, "starts from x"),
+        (block_with_relu_first, "conv_norm, ReLU, conv_norm"),
+        (block_by(lambda change, around, x: relu(relu(change) + relu(around))), "each way"),
+        (block_by(lambda change, around, x: relu(change + relu(around))), "on its way around"),
+        (block_by(lambda change, around, x: relu(around)), "leads nowhere"),
+        (
+            block_by(lambda change, around, x: keras.layers.Concatenate()([change, around])),
+            "side by side",
+        ),
+        (block_by(lambda change, around, x: add(change, around)), "called on one list"),
+        (block_by(lambda change, around, x: keras.layers.Add([change, around])), "on one list"),
+        (block_by(lambda change, around, x: keras.layers.ReLU(change)), "made first"),
         (block_by(lambda change, around, x: relu), "call each layer"),
     ],
     "right": [
@@ -406,7 +508,13 @@ BEST = {
             "val_accuracy",
         ),
         (best_by(at_once=True), "should go on"),
-        (best_by(start=0.0), ("stopped", "Error")),
+        (best_by(start=0.0), "start below"),
+        (best_by(take=lambda self: self.model.get_weights), "brackets"),
+        (best_by(give=lambda self: self.model.get_weights(self.weights)), "set_weights(self"),
+        (best_by(give=lambda self: setattr(self.model, "weights", self.weights)), "set_weights("),
+        (best_by(value=lambda logs: logs["validation_accuracy"]), 'logs["val_accuracy"]'),
+        (best_by(value=lambda logs: logs.val_accuracy), 'logs["val_accuracy"]'),
+        (best_by(better=lambda self, logs: logs["val_accuracy"] > self.most), "Error"),
         (NoCallback, "no callback"),
     ],
     "right": [best_by(), KeepsAllEpochs, CopiesEachVariable],
@@ -417,6 +525,9 @@ def step_by(
     clip=lambda self, gradients: tf.clip_by_global_norm(gradients, self.longest),
     training=True,
     sign=1,
+    apply=lambda self, slopes: self.optimizer.apply_gradients(
+        zip(slopes, self.trainable_variables, strict=True)
+    ),
     result=lambda self, loss, norm, y, logits: measured(self, loss, norm, y, logits),
 ):
     class ClippedModel(keras.Model):
@@ -434,7 +545,7 @@ def step_by(
             gradients = tape.gradient(loss, self.trainable_variables)
             gradients, norm = clip(self, gradients)
             gradients = [sign * gradient for gradient in gradients]
-            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            apply(self, gradients)
             return result(self, loss, norm, y, logits)
 
     return ClippedModel
@@ -487,6 +598,11 @@ def from_one_vector(self, gradients):
     return [gradient * factor for gradient in gradients], norm
 
 
+def clipped_to(length):
+    """Clips to the limit, where `length` of all slopes is longer."""
+    return scaled(lambda limit, norm, slopes: tf.minimum(1.0, limit / length(slopes)))
+
+
 STEP = {
     "wrong": [
         (step_by(clip=each(tf.clip_by_norm)), "for itself"),
@@ -505,6 +621,36 @@ STEP = {
             "added up",
         ),
         (step_by(clip=scaled(lambda limit, norm, slopes: 1.0)), "as they are"),
+        (step_by(clip=scaled(lambda limit, norm, slopes: tf.maximum(1.0, limit / norm))), "longer"),
+        (step_by(clip=scaled(lambda limit, norm, slopes: tf.minimum(1.0, 1 / norm))), "`self.long"),
+        (
+            step_by(clip=clipped_to(lambda slopes: sum(tf.reduce_sum(abs(s)) for s in slopes))),
+            "not the sum of the sizes",
+        ),
+        (step_by(clip=clipped_to(lambda slopes: max(map(tf.norm, slopes)))), "longest tensor"),
+        (
+            step_by(clip=clipped_to(lambda slopes: tf.reduce_max([tf.norm(s) for s in slopes]))),
+            "the longest tensor",
+        ),
+        (step_by(clip=clipped_to(tf.norm)), "*list*"),
+        (step_by(clip=clipped_to(lambda slopes: tf.reduce_sum(slopes**2))), "*list*"),
+        (
+            step_by(
+                result=lambda self, loss, norm, y, logits: measured(self, norm, loss, y, logits)
+            ),
+            "changed places",
+        ),
+        (
+            step_by(
+                result=lambda self, loss, norm, y, logits: measured(self, loss, norm, logits, y)
+            ),
+            "labels come before",
+        ),
+        (
+            step_by(result=lambda self, loss, norm, y, logits: self.get_metrics_result()),
+            "know nothing",
+        ),
+        (step_by(apply=lambda self, slopes: self.optimizer.apply_gradients(slopes)), "pairs"),
         (step_by(clip=scaled(lambda limit, norm, slopes: 0.0)), "did not move"),
         (step_by(sign=-1), "uphill"),
         (step_by(clip=reports_afterwards), "before clipping"),
@@ -524,6 +670,7 @@ STEP = {
         step_by(),
         step_by(clip=scaled(lambda limit, norm, slopes: tf.minimum(1.0, limit / norm))),
         step_by(clip=from_one_vector),
+        step_by(apply=lambda self, slopes: self.optimizer.apply(slopes)),
     ],
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_MESSAGE = 600  # characters
 BOLD_AND_COLOUR = r"\x1b\[[0-9;]*m"  # what terminals take it from
-NODE = r"\{\{.*?\}\} ?"  # where in TensorFlow's own machinery it happened
+NODE = r"\{\{.*?\}\} ?| \[Op:.*"  # where in TensorFlow's own machinery it happened
 
 # What beginners need to hear beside some of the errors of Python, NumPy, torch and TensorFlow.
 ADVICE = (
@@ -242,6 +242,8 @@ def _first_words(problem: BaseException) -> str:
     if "Exception encountered when calling" in lines[0]:  # Keras puts its own words before
         text = next(filter(None, map(str.strip, lines[1:])), "")
         return f"{kind}: {re.sub(f'{BOLD_AND_COLOUR}|{NODE}', '', text)}"[:300]
+    if "in user code:" in lines[0]:  # TensorFlow puts the way to the error before it
+        return lines[-1].strip()[:300]
     return re.sub(NODE, "", lines[0])[:300]
 
 
