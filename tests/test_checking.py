@@ -3,6 +3,7 @@
 import html
 import importlib
 import os
+import pkgutil
 import random
 import re
 import sys
@@ -884,7 +885,7 @@ def test_the_catalog_is_complete_and_sane():
     assert len(set(names)) == len(names)
     assert set(names) == set(source.stubs())
     folder = Path(exercises.__file__).parent
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    modules = {module.name for module in pkgutil.iter_modules([str(folder)])}
     assert modules == {name.partition(".")[0] for name in names}
     lessons = folder.parent.parent / "lessons"
     for entry in entries:
