@@ -1,7 +1,7 @@
 """Data sets: the embedded sample, the verified download, the offline bundle.
 
-One function per data set.  The arrays are the same whatever source they came from; what the
-sources are is in course.sources.
+One function per data set.  What it returns is the same whatever source it came from; what the
+sources are is in course.datasets.sources.
 """
 
 import json
@@ -12,10 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from course import hardware
-from course.datasets import bundles, sources
-from course.datasets.bundles import Arrays
+from course.datasets import sources
 from course.datasets.downloads import DataError
-from course.datasets.recipes import CIFAR10, FASHION_MNIST, MNIST, Recipe
+from course.datasets.files import ARRAYS, Arrays
+from course.datasets.overlap import shared_texts as shared_texts
+from course.datasets.recipes import (
+    CHINESE_PROSE,
+    CHINESE_REVIEWS,
+    CIFAR10,
+    EDITORIALS,
+    FASHION_MNIST,
+    IMDB,
+    MNIST,
+    MOVIE_SENTENCES,
+    Recipe,
+)
 
 SOURCES = {
     "bundle": "the offline bundle",
@@ -50,6 +61,47 @@ class Images:
     classes: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """A labelled set of texts, the same whatever it was loaded from.
+
+    Texts are in no order that means anything, so that any part of the training texts can be held
+    out for validation.  No text occurs twice in training, and none in training and in the test set,
+    compared by letters and digits.
+
+    Attributes:
+        name, source, variant, classes: As in `Images`.
+        x_train, x_test: Texts.
+        y_train, y_test: Labels, uint8 [n], places in `classes`.
+    """
+
+    name: str
+    source: str
+    variant: str
+    x_train: list[str] = field(repr=False)
+    y_train: np.ndarray = field(repr=False)
+    x_test: list[str] = field(repr=False)
+    y_test: np.ndarray = field(repr=False)
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """Running text without labels: documents, each a list of its sentences in order.
+
+    Attributes:
+        name, source, variant: As in `Images`.
+        x_train, x_test: Documents, each side in the order of its source.  No sentence stands on
+            both sides, compared by letters and digits.
+    """
+
+    name: str
+    source: str
+    variant: str
+    x_train: list[list[str]] = field(repr=False)
+    x_test: list[list[str]] = field(repr=False)
+
+
 def mnist(quiet: bool = False) -> Images:
     """Handwritten digits: grey images of 28 x 28 pixels in ten classes.
 
@@ -80,23 +132,66 @@ def cifar10(quiet: bool = False) -> Images:
     return load(CIFAR10, quiet)
 
 
-def load(recipe: Recipe, quiet: bool = False) -> Images:
+def movie_sentences(quiet: bool = False) -> Texts:
+    """English sentences from film reviews, with the feeling that people read in them.
+
+    All of them come with the course, in every profile.  `quiet` as for `mnist`.
+    """
+    return load(MOVIE_SENTENCES, quiet)
+
+
+def imdb(quiet: bool = False) -> Texts:
+    """English film reviews, negative (1 to 4 stars of 10) or positive (7 to 10).
+
+    Sources and `quiet` as for `mnist`, but no sample of IMDB comes with the course.  In its place
+    stand the `movie_sentences`, with their own `name`.  Of the official 25,000 training reviews
+    those are left out that occur twice or in the test set as well.  Line breaks stand as "<br />".
+    """
+    return load(IMDB, quiet)
+
+
+def editorials(quiet: bool = False) -> Documents:
+    """English newspaper editorials, each a list of sentences.
+
+    All of them come with the course, in every profile.  `quiet` as for `mnist`.
+    """
+    return load(EDITORIALS, quiet)
+
+
+def chinese_reviews(quiet: bool = False) -> Texts:
+    """Chinese reviews of books, hotels and goods, negative or positive.
+
+    All of them come with the course, in every profile.  `quiet` as for `mnist`.
+    """
+    return load(CHINESE_REVIEWS, quiet)
+
+
+def chinese_prose(quiet: bool = False) -> Documents:
+    """Paragraphs of a Chinese newspaper, each a list of sentences.
+
+    All of them come with the course, in every profile.  `quiet` as for `mnist`.
+    """
+    return load(CHINESE_PROSE, quiet)
+
+
+def load(recipe: Recipe, quiet: bool = False) -> Images | Texts | Documents:
     """The data set of a recipe from the best source that this profile may use.
 
     Raises:
         DataError: Even the embedded sample is missing or damaged.
     """
     smoke = hardware.profile() == "smoke"
-    source, arrays, faults = ("sample", None, []) if smoke else _best_source(recipe)
+    no_choice = smoke or not recipe.alternatives
+    source, arrays, faults = ("sample", None, []) if no_choice else _best_source(recipe)
     if arrays is None:
         arrays = sources.from_sample(recipe)
     for fault in faults:
         print(f"{recipe.title}: {fault}. Used instead: {SOURCES[source]}.")
-    images = _as_images(recipe, source, arrays)
+    loaded = _as_set(recipe, source, arrays)
     if not quiet:
-        print(_summary(recipe, images, smoke))
-    _record(images)
-    return images
+        print(_summary(recipe, loaded, no_choice))
+    _record(loaded)
+    return loaded
 
 
 def _best_source(recipe: Recipe) -> tuple[str, Arrays | None, list[str]]:
@@ -123,7 +218,7 @@ def _best_source(recipe: Recipe) -> tuple[str, Arrays | None, list[str]]:
     return "sample", None, faults
 
 
-def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
+def _as_set(recipe: Recipe, source: str, arrays: Arrays) -> Images | Texts | Documents:
     held = recipe
     if source == "sample":
         variant, held = "sample", recipe.stand_in or recipe
@@ -139,37 +234,37 @@ def _as_images(recipe: Recipe, source: str, arrays: Arrays) -> Images:
             "x_test": arrays["x_train"][cut:],
             "y_test": arrays["y_train"][cut:],
         }
-    parts = {key: arrays[key] for key in bundles.ARRAYS}
-    return Images(held.name, source, variant, **parts, classes=held.classes)
+    if not held.classes:
+        return Documents(held.name, source, variant, arrays["x_train"], arrays["x_test"])
+    parts = {key: arrays[key] for key in ARRAYS}
+    form = Texts if held.image_shape is None else Images
+    return form(held.name, source, variant, **parts, classes=held.classes)
 
 
-def _summary(recipe: Recipe, images: Images, smoke: bool) -> str:
-    title, rest = recipe.title, f"all {sum(recipe.examples):,}"
-    if images.name != recipe.name:
-        rest = f"{title} itself"
-        title = (
-            f"{recipe.stand_in.title} stands in for {title}, padded to 32 x 32 pixels, its grey in"
-            " all three colours"
-        )
+def _summary(recipe: Recipe, loaded: Images | Texts | Documents, no_choice: bool) -> str:
+    title, rest, items = recipe.title, f"all {sum(recipe.examples):,}", recipe.items
+    if loaded.name != recipe.name:
+        rest, items = f"{title} itself", recipe.stand_in.items
+        title = f"{recipe.stand_in.title} {recipe.stand_in_words}"
     line = (
-        f"{title}: {len(images.y_train):,} training and {len(images.y_test):,} test images"
-        f" from {SOURCES[images.source]}"
+        f"{title}: {len(loaded.x_train):,} training and {len(loaded.x_test):,} test {items}"
+        f" from {SOURCES[loaded.source]}"
     )
-    if images.variant == "validation":
-        return f"{line} (validation: part of the training images stands in for the test images)"
-    if images.source == "sample" and not smoke:
+    if loaded.variant == "validation":
+        return f"{line} (validation: part of the training {items} stands in for the test {items})"
+    if loaded.source == "sample" and not no_choice:
         return f"{line}; {rest}: course data fetch {recipe.name}"
     return line
 
 
-def _record(images: Images) -> None:
+def _record(loaded: Images | Texts | Documents) -> None:
     """Append what was loaded to the file named by `COURSE_RECORD`, where there is one."""
     if path := os.environ.get("COURSE_RECORD"):
         entry = {
             "kind": "data",
-            "name": images.name,
-            "source": images.source,
-            "variant": images.variant,
+            "name": loaded.name,
+            "source": loaded.source,
+            "variant": loaded.variant,
         }
         with Path(path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from artifacts import artifacts_folder
-from data_servers import Internet
+from data_servers import DOWNLOADS, Internet
 from lesson_runs import PIP, output_of
 
-from course.datasets.recipes import SETS, Recipe
+from course.datasets.recipes import Recipe
 from course.environment import python_in
 from course.locking import only_one
 
@@ -108,7 +108,7 @@ def own_surroundings(monkeypatch, tmp_path):
     monkeypatch.setattr(socket, "getaddrinfo", look_up_at_home)
 
 
-@pytest.fixture(params=SETS.values(), ids=SETS)
+@pytest.fixture(params=DOWNLOADS.values(), ids=DOWNLOADS)
 def internet(request, own_surroundings) -> Iterator[Internet]:
     """One after the other, each data set in a small form, on servers of this machine."""
     internet = Internet(request.param)

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from course.datasets import cifar, sources
-from course.datasets.bundles import ARRAYS, Arrays
+from course.datasets import cifar, imdb, sources
 from course.datasets.downloads import RemoteFile
-from course.datasets.recipes import Recipe
+from course.datasets.files import ARRAYS, Arrays
+from course.datasets.recipes import SETS, Recipe
 
 EXAMPLES = (50, 10)
+DOWNLOADS = {name: recipe for name, recipe in SETS.items() if recipe.alternatives}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -74,7 +75,7 @@ class Internet:
     """A small data set in the form of an official one, and servers in place of those that offer it.
 
     Attributes:
-        arrays: What the data set holds.
+        arrays: What the data set holds: uint8 arrays, and for texts lists of them.
         recipe: Its recipe, with the addresses of these servers.
         mirror: A server for `COURSE_MIRROR`, which has all of it.
         hosts: The other servers, by the name of the official host in whose place they stand.
@@ -89,13 +90,10 @@ class Internet:
             contents = small_files(files, self.arrays)
             pairs = zip(files, contents, strict=True)
             alternatives.append(tuple(self._offer(official.name, *pair) for pair in pairs))
-        fingerprints = {key: sources.fingerprint(array) for key, array in self.arrays.items()}
-        self.recipe = replace(
-            official,
-            examples=EXAMPLES,
-            alternatives=tuple(alternatives),
-            official=None if official.official is None else fingerprints,
-        )
+        self.recipe = replace(official, examples=EXAMPLES, alternatives=tuple(alternatives))
+        if official.official is not None:
+            prints = {key: sources.fingerprint(array) for key, array in self.arrays.items()}
+            self.recipe = replace(self.recipe, official=prints)
 
     def _offer(self, name: str, file: RemoteFile, content: bytes) -> RemoteFile:
         self.mirror.files[f"/{name}/{file.name}"] = content
@@ -131,7 +129,9 @@ class Internet:
 
 
 def small_arrays(recipe: Recipe) -> Arrays:
-    """Random images and labels of the recipe's form."""
+    """Random images and labels of the recipe's form, or as many positive texts as negative ones."""
+    if recipe.image_shape is None:
+        return small_texts()
     rng = np.random.default_rng(7)
     arrays = {}
     for split, count in zip(("train", "test"), EXAMPLES, strict=True):
@@ -140,8 +140,26 @@ def small_arrays(recipe: Recipe) -> Arrays:
     return arrays
 
 
+def small_texts() -> Arrays:
+    """Short reviews, no two alike, in the order of their SHA-256."""
+    rng = np.random.default_rng(7)
+    words = ["a", "dull", "film", "Très", "touché!", "<br />", "“fine”", "看了", "10/10"]
+    arrays = {}
+    for split, count in zip(("train", "test"), EXAMPLES, strict=True):
+        labelled = [
+            (f"{' '.join(rng.choice(words, 8))} {split} {number}", number % 2)
+            for number in range(count)
+        ]
+        labelled.sort(key=lambda pair: hashlib.sha256(pair[0].encode("utf-8")).digest())
+        arrays[f"x_{split}"] = [text for text, _ in labelled]
+        arrays[f"y_{split}"] = np.array([label for _, label in labelled], np.uint8)
+    return arrays
+
+
 def small_files(files: Sequence[RemoteFile], arrays: Arrays) -> list[bytes]:
     """These arrays in the formats of the official files."""
+    if isinstance(arrays["x_train"], list):
+        return [as_archive(imdb_files(arrays))]
     if files[0].name.endswith(".tar.gz"):
         return [as_archive(cifar_files(arrays))]
     if files[0].name.endswith(".npz"):
@@ -173,6 +191,17 @@ def cifar_files(arrays: Arrays) -> dict[str, bytes]:
     return {f"{cifar.FOLDER}/{name}": content for name, content in files.items()}
 
 
+def imdb_files(arrays: Arrays) -> dict[str, bytes]:
+    """Content of each file of IMDB's archive, by its name in there."""
+    files = {"README": b"how to cite", "imdb.vocab": b"the and", "train/labeledBow.feat": b"9 0:9"}
+    for split in ("train", "test"):
+        for number, text in enumerate(arrays[f"x_{split}"]):
+            label, stars = (("neg", "2"), ("pos", "10"))[arrays[f"y_{split}"][number]]
+            files[f"{split}/{label}/{number}_{stars}.txt"] = text.encode("utf-8")
+    files["train/unsup/0_0.txt"] = b"nobody labelled this"
+    return {f"{imdb.FOLDER}/{name}": content for name, content in files.items()}
+
+
 def batch(images: np.ndarray, labels: np.ndarray) -> bytes:
     """Records of CIFAR-10, written piece by piece: the label, then all red, green and blue."""
     content = bytearray()
@@ -188,7 +217,7 @@ def as_archive(files: dict[str, bytes], *members: tarfile.TarInfo) -> bytes:
     """A .tar.gz of these files, then of further members, whose content is zeros."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        folder = tarfile.TarInfo(cifar.FOLDER)
+        folder = tarfile.TarInfo(next(iter(files), cifar.FOLDER).partition("/")[0])
         folder.type = tarfile.DIRTYPE
         archive.addfile(folder)
         for name, content in files.items():

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_servers import as_npz, not_found
+from data_servers import DOWNLOADS, not_found
 
 from course import data
-from course.datasets import bundles, commands, recipes, sources
+from course.datasets import commands, files, recipes, sources
 from course.datasets.downloads import DataError
+from course.datasets.files import ARRAYS
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL_SETS = ROOT.parent / "shared" / "datasets"
@@ -30,8 +31,11 @@ def sets(recipe):
 def assert_same(images, arrays):
     for key, array in arrays.items():
         found = getattr(images, key)
-        assert found.dtype == np.uint8 and found.flags.writeable
-        np.testing.assert_array_equal(found, array)
+        if isinstance(array, list):
+            assert found == array
+        else:
+            assert found.dtype == np.uint8 and found.flags.writeable
+            np.testing.assert_array_equal(found, array)
 
 
 def assert_sample_instead(recipe, printed, *words):
@@ -79,7 +83,7 @@ def test_a_sample_has_not_changed(name, expected):
     assert images.classes == recipes.SETS[name].classes
     digests = {
         key: hashlib.sha256(getattr(images, key).tobytes()).hexdigest()[:16]
-        for key in bundles.ARRAYS
+        for key in ARRAYS
     }
     assert digests == expected
 
@@ -233,38 +237,48 @@ def rewrite(folder, name, **changes):
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def refill(folder, name, **arrays):
+def file_in(folder, recipe):
+    """The bundle's file with the data set."""
+    return folder / f"{recipe.name}{'.jsonl' if recipe.image_shape is None else '.npz'}"
+
+
+def refill(folder, recipe, **arrays):
     """Put other arrays into the bundle, with the hash that belongs to them."""
-    content = as_npz(arrays)
-    (folder / f"{name}.npz").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
+    files.write(file_in(folder, recipe), arrays)
+    rehash(folder, recipe)
+
+
+def rehash(folder, recipe):
+    """Let the manifest say that the file should have the content that it has."""
+    digest = hashlib.sha256(file_in(folder, recipe).read_bytes()).hexdigest()
     # A bundle that somebody else makes does not claim to hold the official splits.
-    rewrite(folder, name, sha256=digest, source_sha256=None)
+    rewrite(folder, recipe.name, sha256=digest, source_sha256=None)
 
 
 def test_a_manifest_says_what_the_bundle_holds(small, own_bundle):
     manifest = json.loads((own_bundle / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest[small.name]
     assert manifest["format_version"] == 1
-    assert entry["examples"] == {"train": 50, "test": 10} and entry["format"] == "npz"
+    file = file_in(own_bundle, small)
+    assert entry["examples"] == {"train": 50, "test": 10} and entry["format"] == file.suffix[1:]
     assert entry["classes"] == list(small.classes) and entry["licence"] and entry["source"]
     content = (own_bundle / entry["file"]).read_bytes()
     assert entry["sha256"] == hashlib.sha256(content).hexdigest()
     names = sorted(path.name for path in own_bundle.iterdir())
-    assert names == sorted(["manifest.json", f"{small.name}.npz"])
+    assert names == sorted(["manifest.json", file.name])
 
 
 def test_a_bundle_can_be_written_twice_but_replaces_nothing(small, own_bundle, capsys):
     assert commands.bundle(own_bundle, [small.name], sets(small)) == 0
-    (own_bundle / f"{small.name}.npz").write_bytes(b"somebody's own work")
+    file_in(own_bundle, small).write_bytes(b"somebody's own work")
     assert commands.bundle(own_bundle, [small.name], sets(small)) == 1
     assert "exists and is different" in capsys.readouterr().out
-    assert (own_bundle / f"{small.name}.npz").read_bytes() == b"somebody's own work"
+    assert file_in(own_bundle, small).read_bytes() == b"somebody's own work"
 
 
 def test_other_data_sets_in_a_bundle_stay(small, own_bundle):
     path = own_bundle / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8")) | {"imdb": {"file": "imdb.jsonl"}}
+    manifest = json.loads(path.read_text(encoding="utf-8")) | {"other": {"file": "other.jsonl"}}
     path.write_text(json.dumps(manifest), encoding="utf-8")
     assert commands.bundle(own_bundle, [], sets(small)) == 0
     assert json.loads(path.read_text(encoding="utf-8")) == manifest
@@ -287,11 +301,11 @@ def test_a_bundle_without_a_test_split_lends_the_last_tenth_of_train(
     internet, small, own_bundle, capsys
 ):
     x, y = internet.arrays["x_train"], internet.arrays["y_train"]
-    refill(own_bundle, small.name, x_train=x, y_train=y)
+    refill(own_bundle, small, x_train=x, y_train=y)
     images = data.load(small)
     assert (images.name, images.source, images.variant) == (small.name, "bundle", "validation")
     assert_same(images, {"x_train": x[:45], "y_train": y[:45], "x_test": x[45:], "y_test": y[45:]})
-    assert "45 training and 5 test images" in capsys.readouterr().out
+    assert f"45 training and 5 test {small.items}" in capsys.readouterr().out
 
 
 def test_other_splits_than_the_official_ones_count_as_validation(
@@ -302,7 +316,7 @@ def test_other_splits_than_the_official_ones_count_as_validation(
     arrays |= {
         key.replace("x", "y"): internet.arrays["y_train"][part] for key, part in parts.items()
     }
-    refill(own_bundle, small.name, **arrays)
+    refill(own_bundle, small, **arrays)
     manifest = json.loads((own_bundle / "manifest.json").read_text(encoding="utf-8"))
     del manifest["format_version"]
     (own_bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -312,97 +326,156 @@ def test_other_splits_than_the_official_ones_count_as_validation(
     assert "validation" in capsys.readouterr().out
 
 
-def bad_hash(folder, name, arrays):
-    (folder / f"{name}.npz").write_bytes(as_npz(arrays) + b" ")
+def bad_hash(folder, recipe, arrays):
+    with file_in(folder, recipe).open("ab") as file:
+        file.write(b" ")
 
 
-def missing_file(folder, name, arrays):
-    (folder / f"{name}.npz").unlink()
+def missing_file(folder, recipe, arrays):
+    file_in(folder, recipe).unlink()
 
 
-def newer_format(folder, name, arrays):
+def newer_format(folder, recipe, arrays):
     (folder / "manifest.json").write_text('{"format_version": 2}', encoding="utf-8")
 
 
-def no_manifest(folder, name, arrays):
+def no_manifest(folder, recipe, arrays):
     (folder / "manifest.json").unlink()
 
 
-def broken_manifest(folder, name, arrays):
+def broken_manifest(folder, recipe, arrays):
     (folder / "manifest.json").write_text('{"mnist": ', encoding="utf-8")
 
 
-def list_as_manifest(folder, name, arrays):
+def list_as_manifest(folder, recipe, arrays):
     (folder / "manifest.json").write_text("[]", encoding="utf-8")
 
 
-def manifest_in_another_encoding(folder, name, arrays):
+def manifest_in_another_encoding(folder, recipe, arrays):
     (folder / "manifest.json").write_bytes('{"n": "é"}'.encode("latin-1"))
 
 
-def climbing_out(folder, name, arrays):
-    shutil.copy(folder / f"{name}.npz", folder.parent / f"{name}.npz")
-    rewrite(folder, name, file=f"../{name}.npz")
+def climbing_out(folder, recipe, arrays):
+    file = file_in(folder, recipe)
+    shutil.copy(file, folder.parent / file.name)
+    rewrite(folder, recipe.name, file=f"../{file.name}")
 
 
-def no_hash(folder, name, arrays):
-    rewrite(folder, name, sha256=None)
+def no_hash(folder, recipe, arrays):
+    rewrite(folder, recipe.name, sha256=None)
 
 
-def pickled(folder, name, arrays):
-    refill(folder, name, **arrays | {"y_test": np.array([print] * 10, dtype=object)})
+def unknown_class(folder, recipe, arrays):
+    refill(folder, recipe, **arrays | {"y_test": arrays["y_test"] + np.uint8(10)})
 
 
-def floats(folder, name, arrays):
-    refill(folder, name, **arrays | {"x_train": arrays["x_train"] / 255})
+def pickled(folder, recipe, arrays):
+    refill(folder, recipe, **arrays | {"y_test": np.array([print] * 10, dtype=object)})
 
 
-def too_few_labels(folder, name, arrays):
-    refill(folder, name, **arrays | {"y_test": arrays["y_test"][1:]})
+def floats(folder, recipe, arrays):
+    refill(folder, recipe, **arrays | {"x_train": arrays["x_train"] / 255})
 
 
-def unknown_class(folder, name, arrays):
-    refill(folder, name, **arrays | {"y_test": arrays["y_test"] + np.uint8(10)})
+def too_few_labels(folder, recipe, arrays):
+    refill(folder, recipe, **arrays | {"y_test": arrays["y_test"][1:]})
 
 
-def classes_in_another_order(folder, name, arrays):
-    refill(folder, name, **arrays, classes=np.array(sorted(map(str, range(10)), reverse=True)))
+def classes_in_another_order(folder, recipe, arrays):
+    refill(folder, recipe, **arrays, classes=np.array(recipe.classes[::-1]))
 
 
-def no_images(folder, name, arrays):
-    refill(folder, name, **{key: array[:0] for key, array in arrays.items()})
+def nothing_in_it(folder, recipe, arrays):
+    refill(folder, recipe, **{key: array[:0] for key, array in arrays.items()})
 
 
-def not_an_archive(folder, name, arrays):
-    (folder / f"{name}.npz").write_bytes(b"not a zip")
-    rewrite(folder, name, sha256=hashlib.sha256(b"not a zip").hexdigest())
+def with_content(content):
+    def spoil(folder, recipe, arrays):
+        file_in(folder, recipe).write_bytes(content)
+        rehash(folder, recipe)
+
+    return spoil
+
+
+def classes_in_another_order_beside_texts(folder, recipe, arrays):
+    rewrite(folder, recipe.name, classes=list(recipe.classes[::-1]))
+
+
+def texts_without_labels(folder, recipe, arrays):
+    documents = [[text] for text in arrays["x_train"]]
+    refill(folder, recipe, x_train=documents)
+
+
+def a_document_among_texts(folder, recipe, arrays):
+    refill(folder, recipe, **arrays)
+    with file_in(folder, recipe).open("a", encoding="utf-8") as file:
+        file.write('{"split": "test", "sentences": ["Fine.", "Good."]}\n')
+    rehash(folder, recipe)
+
+
+def only_test_texts_in_training(folder, recipe, arrays):
+    arrays = {f"{axis}_{split}": arrays[f"{axis}_test"] for axis in "xy" for split in SPLITS}
+    refill(folder, recipe, **arrays)
+
+
+IMAGE_SETS = [recipe for recipe in DOWNLOADS.values() if recipe.image_shape is not None]
+NOT_A_LINE = "has no split with a text and its label"
+SPOILT = [
+    (bad_hash, "copy the bundle again"),
+    (missing_file, "is missing; copy the bundle again"),
+    (newer_format, "update the course"),
+    (no_manifest, "there is no manifest.json"),
+    (broken_manifest, "not readable JSON"),
+    (list_as_manifest, "does not describe a bundle"),
+    (manifest_in_another_encoding, "not readable JSON"),
+    (climbing_out, "outside the bundle"),
+    (no_hash, "no file and SHA-256"),
+    (unknown_class, "labels beyond "),
+]
+SPOILT_IMAGES = [
+    (pickled, "plain arrays"),
+    (floats, "not uint8"),
+    (too_few_labels, "do not fit"),
+    (with_content(b"not a zip"), "plain arrays"),
+    (classes_in_another_order, "its classes are not those"),
+    (nothing_in_it, "is empty"),
+]
+SPOILT_TEXTS = [
+    (classes_in_another_order_beside_texts, "its classes are not those"),
+    (texts_without_labels, "not every text for train has one label"),
+    (a_document_among_texts, "not every text for test has one label"),
+    (only_test_texts_in_training, "is empty"),
+    (with_content(b""), "not every text for train has one label"),
+    (with_content(b"no JSON"), "is not a readable file of lines of JSON"),
+    (with_content('{"text": "é"}'.encode("latin-1")), "is not a readable file of lines of JSON"),
+    (with_content(b"\xfd7zXZ\x00"), "is not a readable file of lines of JSON"),
+    (with_content(b"[]"), f"line 1 of imdb.jsonl {NOT_A_LINE}"),
+    (with_content(b'{"split": "train", "text": "a"}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "text": ["a"], "label": 1}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "text": "a", "label": "1"}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "text": "a", "label": true}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "text": "a", "label": -1}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "text": "a", "label": 256}'), NOT_A_LINE),
+    (with_content(b'{"split": "dev", "text": "a", "label": 1}'), NOT_A_LINE),
+    (with_content(b'{"split": ["train"], "text": "a", "label": 1}'), NOT_A_LINE),
+    (with_content(b'{"split": "train", "sentences": "a"}'), NOT_A_LINE),
+]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("internet", "spoil", "words"),
     [
-        (bad_hash, "copy the bundle again"),
-        (missing_file, "is missing; copy the bundle again"),
-        (newer_format, "update the course"),
-        (no_manifest, "there is no manifest.json"),
-        (broken_manifest, "not readable JSON"),
-        (list_as_manifest, "does not describe a bundle"),
-        (manifest_in_another_encoding, "not readable JSON"),
-        (climbing_out, "outside the bundle"),
-        (no_hash, "no file and SHA-256"),
-        (pickled, "plain arrays"),
-        (floats, "not uint8"),
-        (too_few_labels, "do not fit"),
-        (unknown_class, "labels beyond 9"),
-        (not_an_archive, "plain arrays"),
-        (classes_in_another_order, "its classes are not those"),
-        (no_images, "is empty"),
+        *((recipe, *spoilt) for recipe in DOWNLOADS.values() for spoilt in SPOILT),
+        *((recipe, *spoilt) for recipe in IMAGE_SETS for spoilt in SPOILT_IMAGES),
+        *((recipes.IMDB, *spoilt) for spoilt in SPOILT_TEXTS),
     ],
+    indirect=["internet"],
+    ids=lambda value: getattr(value, "name", None) or getattr(value, "__name__", ""),
 )
 def test_a_spoilt_bundle_is_refused_in_a_sentence(
     internet, small, own_bundle, capsys, spoil, words
 ):
-    spoil(own_bundle, small.name, internet.arrays)
+    spoil(own_bundle, small, internet.arrays)
     assert data.load(small).source == "sample"
     assert_sample_instead(small, capsys.readouterr(), "the bundle in COURSE_DATA", words)
     assert commands.verify([], sets(small)) == 1
@@ -421,7 +494,7 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path, capsys):
         assert command(["mnits"]) == 1
         assert (
             capsys.readouterr().out
-            == "There is no data set 'mnits'; choose from: mnist, fashion_mnist, cifar10.\n"
+            == f"There is no data set 'mnits'; choose from: {', '.join(recipes.SETS)}.\n"
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -441,8 +514,38 @@ def test_list_says_which_sample_stands_in(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
     assert commands.list_sets() == 0
     lines = capsys.readouterr().out.splitlines()
-    (line,) = (line for line in lines if "cifar10" in line)
-    assert "sample of fashion_mnist in its place" in line and "170.1 MB" in line
+    for name, stand_in, size in (
+        ("cifar10", "fashion_mnist", "170.1 MB"),
+        ("imdb", "movie_sentences", "84.1 MB"),
+    ):
+        (line,) = (line for line in lines if f" {name} " in line)
+        assert f"sample of {stand_in} in its" in line and size in line
+
+
+def test_what_comes_with_the_course_needs_no_fetching(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert commands.list_sets(sets(recipes.EDITORIALS)) == 0
+    assert "none needed" in capsys.readouterr().out
+    for command in (commands.fetch, lambda *given: commands.bundle(tmp_path / "bundle", *given)):
+        assert command(["editorials"]) == 0
+        line = "Editorials: all of it comes with the course, in every installation\n"
+        assert capsys.readouterr().out == line
+        assert command([], sets(recipes.EDITORIALS)) == 0
+        assert capsys.readouterr().out == ""
+    assert not (tmp_path / "bundle").exists()
+    assert commands.verify(["editorials"]) == 0
+    assert capsys.readouterr().out == "Editorials, sample: as it should be\n"
+
+
+def test_what_comes_with_the_course_comes_in_every_profile(monkeypatch, capsys):
+    lines = set()
+    for profile in ("smoke", "cpu", "gpu"):
+        monkeypatch.setenv("COURSE_PROFILE", profile)
+        assert data.editorials().source == "sample"
+        lines.add(capsys.readouterr().out)
+    assert lines == {
+        "Editorials: 399 training and 99 test articles from the sample that comes with the course\n"
+    }
 
 
 def test_verify_is_content_with_sound_copies(small, own_bundle, capsys):

@@ -20,11 +20,12 @@ from urllib.parse import urlsplit
 import data_servers
 import numpy as np
 import pytest
+from data_servers import DOWNLOADS
 from test_data import assert_same, assert_sample_instead, sets
 
 from course import data
 from course.datasets import cifar, commands, downloads, recipes
-from course.datasets.recipes import CIFAR10, FASHION_MNIST, MNIST
+from course.datasets.recipes import CIFAR10, FASHION_MNIST, IMDB, MNIST
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 FETCH = "commands.fetch([], sets)"
@@ -122,7 +123,7 @@ def hosts_of(recipe):
 
 @pytest.mark.parametrize(
     ("internet", "host"),
-    [(recipe, host) for recipe in (MNIST, FASHION_MNIST, CIFAR10) for host in hosts_of(recipe)],
+    [(recipe, host) for recipe in DOWNLOADS.values() for host in hosts_of(recipe)],
     indirect=["internet"],
     ids=lambda value: getattr(value, "name", value),
 )
@@ -136,7 +137,7 @@ def test_each_host_alone_is_enough(internet, small, host, capsys):
 
 
 def test_every_data_set_is_under_test():
-    assert list(recipes.SETS.values()) == [MNIST, FASHION_MNIST, CIFAR10]
+    assert list(DOWNLOADS.values()) == [MNIST, FASHION_MNIST, CIFAR10, IMDB]
 
 
 def test_a_redirect_to_another_server_is_followed_and_what_comes_is_verified(internet, small):
@@ -176,7 +177,7 @@ def test_right_files_with_other_content_than_expected_are_refused(
     monkeypatch, internet, small, capsys
 ):
     if small.official is None:
-        other, words = replace(small, examples=(45, 10)), "bytes instead of"
+        other, words = replace(small, examples=(40, 10)), " instead of "
     else:
         other = replace(small, official=small.official | {"y_test": "0" * 64})
         words = "does not hold the official images"
@@ -189,7 +190,8 @@ def test_right_files_with_other_content_than_expected_are_refused(
 
 
 def truncated(files):
-    return data_servers.as_archive(files)[:-5000]
+    whole = data_servers.as_archive(files)
+    return whole[: len(whole) // 2]
 
 
 def short_record(files):
@@ -215,22 +217,51 @@ def pickled(files):
     return data_servers.as_npz({"x_train": np.array([print] * 3, dtype=object)})
 
 
-@pytest.mark.parametrize("internet", [CIFAR10], indirect=True, ids=["cifar10"])
+def wrong_label(files):
+    return data_servers.as_archive(files | {"aclImdb/train/neg/7_9.txt": b"I liked it"})
+
+
+def bad_encoding(files):
+    name = next(name for name in files if name.startswith("aclImdb/test/pos/"))
+    return data_servers.as_archive(files | {name: "Très bien".encode("latin-1")})
+
+
+def one_review_less(files):
+    name = next(name for name in files if name.startswith("aclImdb/test/pos/"))
+    return data_servers.as_archive({other: files[other] for other in files if other != name})
+
+
+SPOILT = [
+    (truncated, "it breaks off"),
+    (climbing_out, "'../../climbed' reaches out of"),
+    (link, "is no ordinary file"),
+    (pickled, "it breaks off or is not a .tar.gz archive"),
+]
+SPOILT_PHOTOGRAPHS = [
+    (short_record, "test_batch.bin' has 30,729 bytes instead of 30,730"),
+    (label_11, "data_batch_2.bin has label 11"),
+]
+SPOILT_REVIEWS = [
+    (wrong_label, "'aclImdb/train/neg/7_9.txt' has 9 stars, and reviews in neg have 1 to 4"),
+    (bad_encoding, "is not text in UTF-8"),
+    (one_review_less, "test/pos holds 4 reviews instead of 5"),
+]
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("internet", "spoil", "words"),
     [
-        (truncated, "it breaks off"),
-        (short_record, "test_batch.bin' has 30,729 bytes instead of 30,730"),
-        (label_11, "data_batch_2.bin has label 11"),
-        (climbing_out, "'../../climbed' reaches out of"),
-        (link, "is no ordinary file"),
-        (pickled, "it breaks off or is not a .tar.gz archive"),
+        *((CIFAR10, *spoilt) for spoilt in SPOILT + SPOILT_PHOTOGRAPHS),
+        *((IMDB, *spoilt) for spoilt in SPOILT + SPOILT_REVIEWS),
     ],
+    indirect=["internet"],
+    ids=lambda value: getattr(value, "name", None) or getattr(value, "__name__", ""),
 )
 def test_a_spoilt_archive_is_refused_even_where_its_hash_is_the_one_expected(
     monkeypatch, internet, small, tmp_path, capsys, spoil, words
 ):
-    content = spoil(data_servers.cifar_files(internet.arrays))
+    files_in = {CIFAR10.name: data_servers.cifar_files, IMDB.name: data_servers.imdb_files}
+    content = spoil(files_in[small.name](internet.arrays))
     assert fetch_file_with(internet, small, content) == 1
     (line,) = (line for line in capsys.readouterr().out.splitlines() if words in line)
     assert "was refused because" in line and "update the course" in line
@@ -409,7 +440,7 @@ def half_files(recipe):
 @pytest.fixture
 def all_small():
     """Each data set in a small form, all of them at once."""
-    small_internets = [data_servers.Internet(recipe) for recipe in recipes.SETS.values()]
+    small_internets = [data_servers.Internet(recipe) for recipe in DOWNLOADS.values()]
     yield [internet.recipe for internet in small_internets]
     for internet in small_internets:
         internet.close()
@@ -443,7 +474,7 @@ def test_a_real_disk_that_is_full_or_read_only_is_told(
     assert printed.count("make room, or name another folder in COURSE_CACHE") == len(all_small)
     assert printed.count("Used instead: the sample") == len(all_small)
     assert "Traceback" not in printed
-    assert printed.endswith("course data fetch cifar10\n"), "something was left on the disk"
+    assert printed.endswith("course data fetch imdb\n"), "something was left on the disk"
 
 
 def test_without_a_network_the_command_says_so_and_what_to_do(tmp_path):
@@ -453,8 +484,8 @@ def test_without_a_network_the_command_says_so_and_what_to_do(tmp_path):
     process = in_another_process(tmp_path, recipes.SETS.values(), FETCH, before=before)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1 and time.perf_counter() - start < 15
-    assert "To download: 212.4 MB (mnist 11.5, " in printed
-    for recipe in recipes.SETS.values():
+    assert "To download: 296.5 MB (mnist 11.5, " in printed
+    for recipe in DOWNLOADS.values():
         (line,) = (line for line in printed.splitlines() if line.startswith(f"{recipe.title}: the"))
         assert "no connection" in line and "try again later, or set COURSE_MIRROR" in line
     assert "Traceback" not in printed

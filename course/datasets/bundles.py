@@ -8,28 +8,17 @@ version 1; "file" and "sha256" are what reading needs, the rest is for people.
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from course.datasets import files
 from course.datasets.downloads import DataError, sha256_of
+from course.datasets.files import Arrays
 
-Arrays = dict[str, np.ndarray]
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    TypeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def read(folder: Path, name: str) -> Arrays | None:
@@ -44,7 +33,10 @@ def read(folder: Path, name: str) -> Arrays | None:
     path = _file_of(folder, name, entry)
     if sha256_of(path) != entry["sha256"]:
         raise DataError(f"{path.name} is not as {MANIFEST} describes it; copy the bundle again")
-    return read_npz(path)
+    arrays = files.read(path)
+    if "classes" in entry:
+        arrays.setdefault("classes", entry["classes"])  # beside texts only the manifest has them
+    return arrays
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -90,41 +82,31 @@ def _file_of(folder: Path, name: str, entry: Any) -> Path:
     return path
 
 
-def read_npz(path: Path) -> Arrays:
-    """All arrays of an .npz file; nothing is unpickled.
-
-    Raises:
-        DataError: The file is damaged or holds something else than plain arrays.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except UNREADABLE as error:
-        raise DataError(f"{path.name} is not a readable .npz file of plain arrays") from error
-
-
 def write(folder: Path, name: str, arrays: Arrays, facts: dict[str, Any]) -> Path:
     """Add a data set to a bundle, making the bundle where there is none; return the file's path.
+
+    Images become an .npz file, texts a .jsonl file.
 
     What is in the folder is never replaced: a file of that name must already have this content.
 
     Raises:
         DataError: Another file is in the way, or the folder cannot be written.
     """
-    path = folder / f"{name}.npz"
+    suffix = ".npz" if isinstance(arrays["x_train"], np.ndarray) else ".jsonl"
+    path = folder / f"{name}{suffix}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         manifest = read_manifest(folder) if (folder / MANIFEST).exists() else {}
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as workshop:
             new = Path(workshop) / path.name
-            np.savez_compressed(new, **arrays, classes=np.array(facts["classes"]))
+            files.write(new, arrays | {"classes": np.array(facts["classes"])})
             digest = sha256_of(new)
             if path.exists() and sha256_of(path) != digest:
                 raise DataError(
                     f"{path} exists and is different; remove it or choose another folder"
                 )
             manifest["format_version"] = FORMAT_VERSION
-            manifest[name] = {"file": path.name, "format": "npz", **facts, "sha256": digest}
+            manifest[name] = {"file": path.name, "format": suffix[1:], **facts, "sha256": digest}
             listing = Path(workshop) / MANIFEST
             listing.write_text(
                 json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from course.datasets import bundles, sources
-from course.datasets.bundles import Arrays
 from course.datasets.downloads import DataError
+from course.datasets.files import SPLITS, Arrays
 from course.datasets.recipes import SETS, Recipe
 
 
@@ -21,7 +21,7 @@ def list_sets(sets: Mapping[str, Recipe] = SETS) -> int:
             recipe.name,
             f"{sum(recipe.examples):,}",
             ", ".join(_places(recipe)),
-            f"{recipe.megabytes:.1f} MB",
+            f"{recipe.megabytes:.1f} MB" if recipe.alternatives else "none needed",
             recipe.licence,
         )
     Console().print(table)
@@ -31,16 +31,16 @@ def list_sets(sets: Mapping[str, Recipe] = SETS) -> int:
 def fetch(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     """Download data sets into the cache; no names means all.  Exit status 1 where one failed."""
     recipes = _chosen(names, sets)
-    _announce(recipes)
-    fetched = [_fetched(recipe) for recipe in recipes]
-    return 1 if not fetched or None in fetched else 0
+    to_fetch = _to_download(recipes, names)
+    fetched = [_fetched(recipe) for recipe in to_fetch]
+    return 1 if not recipes or None in fetched else 0
 
 
 def bundle(folder: Path, names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     """Write an offline bundle for `COURSE_DATA`; no names means all data sets."""
     recipes = _chosen(names, sets)
-    _announce(recipes)
-    for recipe in recipes:
+    to_pack = _to_download(recipes, names)
+    for recipe in to_pack:
         arrays = _fetched(recipe)
         if arrays is None:
             return 1
@@ -49,8 +49,9 @@ def bundle(folder: Path, names: list[str], sets: Mapping[str, Recipe] = SETS) ->
         except DataError as error:
             print(f"{recipe.title}: {error}.")
             return 1
-        print(f"{recipe.title}: {sum(recipe.examples):,} images in {path}")
-    if recipes:
+        count = len(arrays["y_train"]) + len(arrays["y_test"])
+        print(f"{recipe.title}: {count:,} {recipe.items} in {path}")
+    if to_pack:
         print(f"To use this bundle, set COURSE_DATA to {folder.resolve()}")
     return 0 if recipes else 1
 
@@ -60,9 +61,11 @@ def verify(names: list[str], sets: Mapping[str, Recipe] = SETS) -> int:
     recipes = _chosen(names, sets)
     sound = True
     for recipe in recipes:
-        places = {"cache": sources.from_cache, "bundle": sources.from_bundle}
+        places = {}
         if recipe.sample is not None:
-            places = {"sample": sources.from_sample} | places
+            places = {"sample": sources.from_sample}
+        if recipe.alternatives:
+            places |= {"cache": sources.from_cache, "bundle": sources.from_bundle}
         for place, read in places.items():
             try:
                 found = read(recipe) is not None
@@ -82,12 +85,20 @@ def _chosen(names: list[str], sets: Mapping[str, Recipe]) -> list[Recipe]:
     return [sets[name] for name in names or sets]
 
 
-def _announce(recipes: list[Recipe]) -> None:
-    """Say how much several downloads are in all, before the first one starts."""
+def _to_download(recipes: list[Recipe], names: list[str]) -> list[Recipe]:
+    """The data sets that there are to download; of the others a line says so when asked by name.
+
+    Where several are missing, says how much they are in all, before the first one starts.
+    """
+    for recipe in recipes:
+        if recipe.name in names and not recipe.alternatives:
+            print(f"{recipe.title}: all of it comes with the course, in every installation")
+    recipes = [recipe for recipe in recipes if recipe.alternatives]
     missing = [recipe for recipe in recipes if not _is_in_cache(recipe)]
     if len(missing) > 1:
         sizes = ", ".join(f"{recipe.name} {recipe.megabytes:.1f}" for recipe in missing)
         print(f"To download: {sum(recipe.megabytes for recipe in missing):.1f} MB ({sizes})")
+    return recipes
 
 
 def _fetched(recipe: Recipe) -> Arrays | None:
@@ -109,14 +120,14 @@ def _fetched(recipe: Recipe) -> Arrays | None:
             " or set COURSE_MIRROR or COURSE_DATA as your instructor says."
         )
         return None
-    print(f"{recipe.title}: {sum(recipe.examples):,} images, verified")
+    print(f"{recipe.title}: {sum(recipe.examples):,} {recipe.items}, verified")
     return arrays
 
 
 def _facts(recipe: Recipe, arrays: Arrays) -> dict[str, object]:
     """What a bundle's manifest says about a data set, apart from its file."""
     return {
-        "examples": {split: len(arrays[f"y_{split}"]) for split in ("train", "test")},
+        "examples": {split: len(arrays[f"y_{split}"]) for split in SPLITS},
         "classes": list(recipe.classes),
         "licence": recipe.licence,
         "source": recipe.alternatives[0][0].addresses[0],

@@ -1,4 +1,4 @@
-"""The data sets of images: what each holds and where it can be had."""
+"""The data sets: what each holds and where it can be had."""
 
 import os
 from collections.abc import Mapping
@@ -12,27 +12,30 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A data set of images: what it holds and where it can be had.
+    """A data set of images or of texts: what it holds and where it can be had.
 
     Attributes:
         name: Name in commands, bundles and results.
         title: Name for people.
-        classes: The name of each class.
-        image_shape: Height and width in pixels, and 3 where images have colours.
-        examples: Number of images of the official training and test split.
+        classes: The name of each class; none where it holds documents without labels.
+        image_shape: Height and width in pixels, and 3 where images have colours; None for texts.
+        examples: Number of images or texts of the official training and test split.
         licence: The licence as stated; the card beside the sample says more.
         alternatives: Sets of files that each hold the whole: one .npz, four .gz in IDX form in
-            the order x_train, y_train, x_test, y_test, or one .tar.gz in CIFAR-10's form.
+            the order x_train, y_train, x_test, y_test, or one .tar.gz in CIFAR-10's form or, for
+            texts, in IMDB's.  None where the sample is all there is.
         official: `sources.fingerprint` of each array of the official splits; None where only the
             files that hold them are known.
-        sample: The embedded sample, an .npz file, and the SHA-256 of its content.
+        sample: The embedded sample, an .npz or .jsonl.xz file, and the SHA-256 of its content.
         stand_in: Where there is no sample, the data set whose sample is used in the same form.
+        stand_in_words: What that sample does, after its title in the line that says so.
+        items: What its examples are called.
     """
 
     name: str
     title: str
     classes: tuple[str, ...]
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int, ...] | None
     examples: tuple[int, int]
     licence: str
     alternatives: tuple[tuple[RemoteFile, ...], ...]
@@ -40,11 +43,13 @@ class Recipe:
     sample: Path | None = None
     sample_sha256: str | None = None
     stand_in: "Recipe | None" = None
+    stand_in_words: str = ""
+    items: str = "images"
 
     @property
     def megabytes(self) -> float:
-        """Length of the download that is tried first, in MB (10⁶ bytes)."""
-        return sum(file.size for file in self.alternatives[0]) / 1e6
+        """Length of the download that is tried first, in MB (10⁶ bytes); 0 where there is none."""
+        return sum(file.size for files in self.alternatives[:1] for file in files) / 1e6
 
     @property
     def cache(self) -> Path:
@@ -204,6 +209,101 @@ CIFAR10 = Recipe(
         ),
     ),
     stand_in=FASHION_MNIST,
+    stand_in_words=(
+        "stands in for CIFAR-10, padded to 32 x 32 pixels, its grey in all three colours"
+    ),
 )
 
-SETS: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (MNIST, FASHION_MNIST, CIFAR10)}
+SENTIMENTS = ("negative", "positive")
+
+
+def _texts(name: str, title: str, items: str, examples: tuple[int, int], sha256: str, **others):
+    """The recipe of texts of which the course has all that there is: the sample."""
+    return Recipe(
+        name=name,
+        title=title,
+        image_shape=None,
+        examples=examples,
+        alternatives=(),
+        sample=SAMPLES / f"{name}.jsonl.xz",
+        sample_sha256=sha256,
+        items=items,
+        **others,
+    )
+
+
+MOVIE_SENTENCES = _texts(
+    "movie_sentences",
+    "Movie sentences",
+    "sentences",
+    (8056, 2014),
+    "d671fb184b37bf35c7b8070b196643182b7a5dc1481c8de6aad237b2d076add6",
+    classes=SENTIMENTS,
+    licence="the package: MIT; the sentences: see the card",
+)
+
+EDITORIALS = _texts(
+    "editorials",
+    "Editorials",
+    "articles",
+    (399, 99),
+    "087507fb2ede09d6837ab66df0a9fb358f407e6fe1feb9b9b9936afd3f29521d",
+    classes=(),
+    licence="the package: MIT; the articles: see the card",
+)
+
+CHINESE_REVIEWS = _texts(
+    "chinese_reviews",
+    "Chinese reviews",
+    "reviews",
+    (13_856, 3464),
+    "f2a11d938ae74549ed38b947c56af81a01b35071a2211b9e674415e7d17fe3de",
+    classes=SENTIMENTS,
+    licence="the package: MIT; the reviews: see the card",
+)
+
+CHINESE_PROSE = _texts(
+    "chinese_prose",
+    "Chinese prose",
+    "paragraphs",
+    (6872, 1711),
+    "ea8b1e6a546d557a994d33c598a08816100d8addd23348d75b072da37c679f1e",
+    classes=(),
+    licence="the package: MIT; the newspaper: see the card",
+)
+
+IMDB = Recipe(
+    name="imdb",
+    title="IMDB",
+    classes=SENTIMENTS,
+    image_shape=None,
+    examples=(25_000, 25_000),
+    licence="none stated; cite Maas et al. 2011",
+    alternatives=(
+        (
+            RemoteFile(
+                "aclImdb_v1.tar.gz",
+                84_125_825,
+                "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+                ("https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",),
+            ),
+        ),
+    ),
+    stand_in=MOVIE_SENTENCES,
+    stand_in_words="stand in for IMDB, single sentences in place of whole reviews",
+    items="reviews",
+)
+
+SETS: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        MNIST,
+        FASHION_MNIST,
+        CIFAR10,
+        MOVIE_SENTENCES,
+        IMDB,
+        EDITORIALS,
+        CHINESE_REVIEWS,
+        CHINESE_PROSE,
+    )
+}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from course.datasets import bundles, cifar
-from course.datasets.bundles import ARRAYS, UNREADABLE, Arrays
+from course.datasets import bundles, cifar, files, imdb, overlap
 from course.datasets.downloads import DataError, RemoteFile, fetch_any, is_complete, sha256_of
+from course.datasets.files import ARRAYS, SPLITS, UNREADABLE, Arrays
 from course.datasets.recipes import Recipe
 
 
@@ -19,10 +19,12 @@ def from_sample(recipe: Recipe) -> Arrays:
     """The embedded sample, or the one that stands in: the source that is always there."""
     if recipe.stand_in is not None:
         arrays = from_sample(recipe.stand_in)
+        if recipe.image_shape is None:
+            return arrays
         return arrays | {key: _in_colour(arrays[key], recipe) for key in ("x_train", "x_test")}
     if not recipe.sample.is_file() or sha256_of(recipe.sample) != recipe.sample_sha256:
         raise DataError(f"{recipe.sample} is missing or damaged; install the course again")
-    return bundles.read_npz(recipe.sample)
+    return files.read(recipe.sample)
 
 
 def from_bundle(recipe: Recipe) -> Arrays | None:
@@ -34,10 +36,10 @@ def from_bundle(recipe: Recipe) -> Arrays | None:
 
 def from_cache(recipe: Recipe) -> Arrays | None:
     """What was downloaded earlier, or None where that is nothing or not all of it."""
-    for files in recipe.alternatives:
-        if is_complete(files, recipe.cache):
-            return _decoded(recipe, files)
-    present = [file for files in recipe.alternatives for file in files]
+    for remote_files in recipe.alternatives:
+        if is_complete(remote_files, recipe.cache):
+            return _decoded(recipe, remote_files)
+    present = [file for remote_files in recipe.alternatives for file in remote_files]
     for file in present:
         path = recipe.cache / file.name
         if os.path.exists(path) and not is_complete([file], recipe.cache):
@@ -47,11 +49,11 @@ def from_cache(recipe: Recipe) -> Arrays | None:
 
 def from_download(recipe: Recipe) -> Arrays:
     """The official files, downloaded into the cache and verified."""
-    files = fetch_any(recipe.alternatives, recipe.cache)
+    remote_files = fetch_any(recipe.alternatives, recipe.cache)
     try:
-        return _decoded(recipe, files)
+        return _decoded(recipe, remote_files)
     except DataError:
-        for file in files:
+        for file in remote_files:
             (recipe.cache / file.name).unlink(missing_ok=True)
         raise
 
@@ -89,15 +91,17 @@ def _in_colour(images: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.repeat(padded[..., np.newaxis], channels, axis=-1)
 
 
-def _decoded(recipe: Recipe, files: Sequence[RemoteFile]) -> Arrays:
+def _decoded(recipe: Recipe, remote_files: Sequence[RemoteFile]) -> Arrays:
     """The official arrays in files of the cache, whose own hashes are known to be right."""
-    paths = [recipe.cache / file.name for file in files]
+    paths = [recipe.cache / file.name for file in remote_files]
     if len(paths) == len(ARRAYS):
         arrays = {key: _read_idx(path) for key, path in zip(ARRAYS, paths, strict=True)}
+    elif recipe.image_shape is None:
+        arrays = imdb.read_archive(paths[0], recipe.examples)
     elif paths[0].name.endswith(".tar.gz"):
         arrays = cifar.read_archive(paths[0], recipe.examples, len(recipe.classes))
     else:
-        arrays = bundles.read_npz(paths[0])
+        arrays = files.read_npz(paths[0])
     arrays = _checked(recipe, arrays)
     if recipe.official is not None and not is_official(recipe, arrays):
         raise DataError(f"{paths[0]} does not hold the official images; update the course")
@@ -121,17 +125,32 @@ def _checked(recipe: Recipe, arrays: Arrays) -> Arrays:
     """The arrays of both splits, or of training alone, once they are what lessons rely on."""
     if "classes" in arrays and tuple(map(str, arrays["classes"])) != recipe.classes:
         raise DataError(f"its classes are not those of {recipe.title}; make it again")
-    splits = ("train", "test") if arrays.get("x_test") is not None else ("train",)
+    splits = SPLITS if arrays.get("x_test") is not None else ("train",)
+    check = _check_texts if recipe.image_shape is None else _check_images
     for split in splits:
-        x, y = arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
-        if not all(isinstance(array, np.ndarray) and array.dtype == np.uint8 for array in (x, y)):
-            raise DataError(f"its x_{split} and y_{split} are not uint8 arrays; make it again")
-        if x.shape != (len(x), *recipe.image_shape) or y.shape != (len(x),):
-            raise DataError(
-                f"its x_{split} {x.shape} and y_{split} {y.shape} do not fit {recipe.title}"
-            )
+        check(recipe, split, arrays.get(f"x_{split}"), arrays.get(f"y_{split}"))
+    arrays = {f"{axis}_{split}": arrays[f"{axis}_{split}"] for split in splits for axis in "xy"}
+    if recipe.image_shape is None:
+        arrays = overlap.without_repeats(arrays)
+    for split in splits:
+        y = arrays[f"y_{split}"]
         if not len(y) or y.max() >= len(recipe.classes):
             raise DataError(
                 f"its y_{split} is empty or has labels beyond {len(recipe.classes) - 1}"
             )
-    return {f"{axis}_{split}": arrays[f"{axis}_{split}"] for split in splits for axis in "xy"}
+    return arrays
+
+
+def _check_images(recipe: Recipe, split: str, x: object, y: object) -> None:
+    if not all(isinstance(array, np.ndarray) and array.dtype == np.uint8 for array in (x, y)):
+        raise DataError(f"its x_{split} and y_{split} are not uint8 arrays; make it again")
+    if x.shape != (len(x), *recipe.image_shape) or y.shape != (len(x),):
+        raise DataError(
+            f"its x_{split} {x.shape} and y_{split} {y.shape} do not fit {recipe.title}"
+        )
+
+
+def _check_texts(recipe: Recipe, split: str, x: object, y: object) -> None:
+    """Reading a file of texts has made sure of their types, and an .npz file has none."""
+    if not isinstance(x, list) or y is None or len(x) != len(y):
+        raise DataError(f"not every text for {split} has one label; make it again")
