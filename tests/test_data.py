@@ -82,8 +82,7 @@ def test_a_sample_has_not_changed(name, expected):
     assert (images.name, images.source, images.variant) == (name, "sample", "sample")
     assert images.classes == recipes.SETS[name].classes
     digests = {
-        key: hashlib.sha256(getattr(images, key).tobytes()).hexdigest()[:16]
-        for key in ARRAYS
+        key: hashlib.sha256(getattr(images, key).tobytes()).hexdigest()[:16] for key in ARRAYS
     }
     assert digests == expected
 

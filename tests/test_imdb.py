@@ -89,7 +89,9 @@ def test_a_file_that_is_no_review_among_reviews_is_refused(tmp_path, files, name
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-@pytest.mark.parametrize("text", ["Très bien".encode("latin-1"), "看".encode("gbk"), b"ok \xf0\x9f"])
+@pytest.mark.parametrize(
+    "text", ["Très bien".encode("latin-1"), "看".encode("gbk"), b"ok \xf0\x9f"]
+)
 def test_another_encoding_is_refused(tmp_path, files, folder, text):
     name = first_in(files, folder)
     refused(tmp_path, as_archive(files | {name: text}), f"{name!r} is not text in UTF-8")

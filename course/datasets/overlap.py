@@ -1,9 +1,8 @@
 """Texts that occur twice: within a split, or on both sides of one."""
 
 import re
-import string
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
