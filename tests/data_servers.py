@@ -141,15 +141,15 @@ def small_arrays(recipe: Recipe) -> Arrays:
 
 
 def small_texts() -> Arrays:
-    """Short reviews, no two alike, in the order of their SHA-256."""
+    """Reviews, no two alike, in the order of their SHA-256, and long: an archive is not tiny."""
     rng = np.random.default_rng(7)
     words = ["a", "dull", "film", "Très", "touché!", "<br />", "“fine”", "看了", "10/10"]
     arrays = {}
     for split, count in zip(("train", "test"), EXAMPLES, strict=True):
-        labelled = [
-            (f"{' '.join(rng.choice(words, 8))} {split} {number}", number % 2)
-            for number in range(count)
-        ]
+        labelled = []
+        for number in range(count):
+            opening = " ".join(rng.choice(words, 8))
+            labelled.append((f"{opening} {split} {number} {rng.bytes(500).hex()}", number % 2))
         labelled.sort(key=lambda pair: hashlib.sha256(pair[0].encode("utf-8")).digest())
         arrays[f"x_{split}"] = [text for text, _ in labelled]
         arrays[f"y_{split}"] = np.array([label for _, label in labelled], np.uint8)
