@@ -1,5 +1,6 @@
 """What several test files share: the course as people install it, and small official data sets."""
 
+import importlib.util
 import socket
 import sys
 import sysconfig
@@ -114,6 +115,18 @@ def internet(request, own_surroundings) -> Iterator[Internet]:
     internet = Internet(request.param)
     yield internet
     internet.close()
+
+
+@pytest.fixture(scope="module")
+def make_samples():
+    """The program that makes the embedded samples, as a module."""
+    path = ROOT / "tools" / "make_samples.py"
+    if not path.is_file():
+        pytest.skip("tools/ is not beside these tests")
+    spec = importlib.util.spec_from_file_location("make_samples", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import json
 import lzma
 import re
 import sys
-import time
 
 import numpy as np
 import pytest
 from data_servers import small_texts
-from test_data import FULL_SETS, SPLITS, make_samples  # noqa: F401, a fixture
+from test_data import FULL_SETS, SPLITS, loading_seconds
 
 from course import data
 from course.datasets import files, overlap, recipes, sources
@@ -100,12 +99,7 @@ def test_prose_ends_sentences_where_chinese_does():
 
 @pytest.mark.parametrize("load", SAMPLES.values(), ids=SAMPLES)
 def test_a_sample_loads_quickly(load):
-    def seconds():
-        start = time.process_time()
-        load(quiet=True)
-        return time.process_time() - start
-
-    assert min(seconds() for _ in range(3)) < 0.5
+    assert loading_seconds(load) < 0.5
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -335,7 +329,7 @@ def test_a_python_without_lzma_is_told_what_to_do(monkeypatch):
 # How the samples are made
 
 
-def test_a_split_keeps_equal_texts_once_and_contradictory_ones_not_at_all(make_samples):  # noqa: F811
+def test_a_split_keeps_equal_texts_once_and_contradictory_ones_not_at_all(make_samples):
     negative = [(f"Bad {number}.", 0) for number in range(20)]
     positive = [(f"好 {number}", 1) for number in range(30)]
     others = [("BAD 3", 0), ("bad 7!", 1), (":)", 1), (":(", 0), ("好，12", 1)]
@@ -348,7 +342,7 @@ def test_a_split_keeps_equal_texts_once_and_contradictory_ones_not_at_all(make_s
     assert turned["x_test"] == arrays["x_test"] and turned["x_train"] == arrays["x_train"]
 
 
-def test_articles_that_share_a_sentence_are_never_for_the_test(make_samples):  # noqa: F811
+def test_articles_that_share_a_sentence_are_never_for_the_test(make_samples):
     articles = [[f"First of {n}.", f"Second of {n}.", f"First of {n}!"] for n in range(40)]
     for article in articles[:30]:
         article.append("Why not?")
@@ -360,7 +354,7 @@ def test_articles_that_share_a_sentence_are_never_for_the_test(make_samples):  #
     assert shared_texts(units(arrays["x_train"]), units(arrays["x_test"])) == []
 
 
-def test_prose_loses_headings_and_what_is_known_from_training(make_samples):  # noqa: F811
+def test_prose_loses_headings_and_what_is_known_from_training(make_samples):
     paragraphs = [f"第{n}天。他说：“好！”天晴。" for n in range(8)]
     last = ["第九天。下雨。", "第十天。他走了。"]
     arrays = make_samples.split_prose(["标题", paragraphs[0], *paragraphs, "没有句号。结尾", *last])
