@@ -6,11 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+
+from course import notebooks
+from course.exercises import catalog
+from course.publishing.lesson_notebook import right_answers
+from course.publishing.lesson_source import read_lesson
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 CELL_TIMEOUT = 120  # seconds; the longest cell takes a few on an idle machine
@@ -71,6 +77,33 @@ def output_of(command: list[str | Path], folder: Path) -> str:
     if answer.returncode != 0:
         pytest.fail(answer.stdout, pytrace=False)
     return answer.stdout
+
+
+def half_answered(
+    lesson: Path, remainder: int, mistake: Callable[[str], str]
+) -> tuple[NotebookNode, list[tuple[str, bool]]]:
+    """The lesson of a student who solved every second exercise and erred in the others.
+
+    remainder: of the solved exercises' numbers, divided by 2. Beside the notebook: each exercise's
+    name and whether it is solved, in the order of the lesson.
+    """
+
+    def solved(number: int) -> bool:
+        return number % 2 == remainder
+
+    answers = right_answers(read_lesson(lesson), catalog())
+    wrong = {name: mistake(answer) for name, answer in answers.items()}
+    notebook = notebooks.mixture(lesson, solved, wrong)
+    names = enumerate(exercise_cells(notebook), start=1)
+    return notebook, [(name, solved(number)) for number, name in names]
+
+
+def check_verdicts(notebook: NotebookNode, expected: list[tuple[str, bool]]) -> None:
+    """Each exercise's cell shows that the answer in it is right, or that it is not yet."""
+    cells = exercise_cells(notebook)
+    for name, right in expected:
+        verdict = f"✔ {name}: right." if right else f"✘ {name}: not yet."
+        assert shown(cells[name]).startswith(verdict)
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:

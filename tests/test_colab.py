@@ -20,7 +20,16 @@ import nbformat
 import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
-from lesson_runs import PIP, code_cells, output_of, recorded_figures, shown
+from lesson_runs import (
+    PIP,
+    check_verdicts,
+    code_cells,
+    half_answered,
+    hand_back,
+    output_of,
+    recorded_figures,
+    shown,
+)
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 
@@ -30,7 +39,8 @@ from course.publishing.colab_cell import colab_cell
 from course.results import BETTER, IN_BAND
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if TWIN not in path.stem]
+NAMES = sorted(path.stem for path in (ROOT / "lessons").glob("*.py"))
+LESSONS = [name for name in NAMES if not name.endswith(TWIN)]
 # What Colab has, the oldest that the lessons must run on.
 FLOOR = {
     "ipykernel": "6.17.1",
@@ -165,42 +175,39 @@ def run_cell(colab: Path, cell: str, folder: Path) -> subprocess.CompletedProces
     )
 
 
-def test_the_lessons_run_where_the_first_cell_added_only_what_was_missing(colab, tmp_path):
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_runs_where_its_first_cell_added_only_what_was_missing(colab, lesson, tmp_path):
     before = packages_in(colab)
     assert {f"{name}=={version}" for name, version in FLOOR.items()} <= {
         line.lower().replace("_", "-") for line in before
     }
-    added_at_all = set()
-    for lesson in LESSONS:
-        notebook = nbformat.read(lesson, as_version=4)
-        first = code_cells(notebook)[0]
-        again = nbformat.v4.new_code_cell(first.source)
-        if lesson == LESSONS[0]:  # the second lesson's own cell is a third run, in a new kernel
-            notebook.cells.insert(notebook.cells.index(first) + 1, again)
-        versions = "import IPython, numpy\nprint(IPython.__version__, numpy.__version__)"
-        notebook.cells.append(nbformat.v4.new_code_cell(versions))
-        folder = tmp_path / lesson.stem
-        folder.mkdir()
-        run_on_colab(colab, notebook, folder)
-        added = packages_in(colab) - before - added_at_all
-        said = ", ".join(sorted(added)) or "nothing, all of it was there"
-        assert shown(first) == f"Added to what Colab has: {said}\n"
-        if lesson == LESSONS[0]:
-            assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
-        assert shown(notebook.cells[-1]) == f"{FLOOR['ipython']} {FLOOR['numpy']}\n"
-        added_at_all |= added
-        for figure in recorded_figures(folder / "record.jsonl").values():
-            assert figure["verdict"] in (IN_BAND, BETTER)
-    assert before <= packages_in(colab)
-    names = {line.partition("==")[0] for line in added_at_all}
+    notebook, expected = half_answered(ROOT / "lessons" / f"{lesson}.py", 0, hand_back)
+    first = code_cells(notebook)[0]
+    again = nbformat.v4.new_code_cell(first.source)
+    notebook.cells.insert(notebook.cells.index(first) + 1, again)
+    versions = "import IPython, numpy\nprint(IPython.__version__, numpy.__version__)"
+    notebook.cells.append(nbformat.v4.new_code_cell(versions))
+    run_on_colab(colab, notebook, tmp_path)
+    after = packages_in(colab)
+    added = after - before
+    assert before < after
+    assert shown(first) == f"Added to what Colab has: {', '.join(sorted(added))}\n"
+    assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
+    assert shown(notebook.cells[-1]) == f"{FLOOR['ipython']} {FLOOR['numpy']}\n"
+    names = {line.partition("==")[0] for line in added}
     assert DISTRIBUTION in names and names <= {DISTRIBUTION, *LACKING}
+    check_verdicts(notebook, expected)
+    for figure in recorded_figures(tmp_path / "record.jsonl").values():
+        assert figure["verdict"] in (IN_BAND, BETTER)
 
 
 def test_where_something_does_not_fit_it_stays_and_the_student_is_told(colab, tmp_path):
     (packages,) = (colab.parents[1]).glob("lib/*/site-packages")
     old = packages / "platformdirs_old"
     metadata = next(packages.glob("platformdirs-*.dist-info"))
-    cell = code_cells(nbformat.read(LESSONS[0], as_version=4))[0].source
+    cell = code_cells(nbformat.read(ROOT / "notebooks" / f"{LESSONS[0]}.ipynb", as_version=4))[
+        0
+    ].source
     metadata.rename(old)
     unfit = packages / "platformdirs-1.0.dist-info"
     unfit.mkdir()
