@@ -1063,7 +1063,8 @@ plots.spread(
 # Without a remedy the network has learned that an 8 hardly ever occurs, and finds few of them. All
 # remedies say "8" more often. A moved threshold alone, without any new training, does a large part of
 # the work. Resampling alone shows the same fifteen images again and again; moved ones are not the
-# same any more, and that combination wins.
+# same any more, and that finds many more of the 8s. Once the thresholds are moved too, class weights
+# and resampling come closer.
 # </details>
 
 # %%
@@ -1072,7 +1073,12 @@ mean_f1 = {name: values.mean() for name, values in rare_f1.items()}
 best_remedy = max(mean_f1, key=mean_f1.get)
 assert all(mean_f1[name] > mean_f1["none"] for name in mean_f1 if name != "none")
 if hardware.profile() != "smoke":  # shifts need longer runs
-    assert best_remedy.startswith("resampling, shifts")
+    for name in ("class weights", "resampling"):
+        lead = mean_f1["resampling, shifts"] - mean_f1[name]
+        lead_at_thresholds = (
+            mean_f1["resampling, shifts + threshold"] - mean_f1[f"{name} + threshold"]
+        )
+        assert lead > max(0.03, lead_at_thresholds)
 print(f"chosen for the test: {best_remedy}")
 
 # %% [markdown]

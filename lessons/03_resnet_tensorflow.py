@@ -452,18 +452,17 @@ def tiny_model():
 
 def fit_tiny(model, callbacks, num_epochs=6):
     some = x_train[:500], y_train[:500]
-    return model.fit(
-        *some, validation_data=(x_val[:300], y_val[:300]), batch_size=50, epochs=num_epochs,
-        callbacks=callbacks, verbose=0,
-    )  # fmt: skip
+    validation = x_val[:300], y_val[:300]
+    options = {"epochs": num_epochs, "callbacks": callbacks, "verbose": 0}
+    return model.fit(*some, validation_data=validation, batch_size=50, **options)
 
 
 history = fit_tiny(tiny_model(), [])
 print("validation accuracy:", np.round(history.history["val_accuracy"], 2))
 
 # %% [markdown]
-# It jumps up and down, and what `fit` leaves is the last epoch, not the best. Write a callback that brings
-# the best one back. Inside it, `self.model` is the model. `model.get_weights()` returns copies of all
+# It need not rise in every epoch, and what `fit` leaves is the last one, not the best. Write a callback
+# that brings the best one back. Inside it, `self.model` is the model. `model.get_weights()` returns copies of all
 # weights, as arrays, those of batch norm's running averages too, and `model.set_weights(arrays)` puts
 # them in.
 
@@ -589,10 +588,9 @@ callbacks.append(curves.keras_callback("loss", "val_accuracy"))
 if profile == "gpu":
     callbacks.append(keras.callbacks.BackupAndRestore("resnet20_tensorflow_backup"))
 batches = training_batches(x_train, y_train, batch_size, move)
-history = resnet20.fit(
-    batches, validation_data=(x_val, y_val), validation_batch_size=500, epochs=num_epochs,
-    callbacks=callbacks, shuffle=False, verbose=0,
-)  # fmt: skip
+validation = {"validation_data": (x_val, y_val), "validation_batch_size": 500}
+options = {"epochs": num_epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
+history = resnet20.fit(batches, **validation, **options)
 assert history.history["loss"][-1] < np.log(len(class_names))  # better than guessing
 
 # %% [markdown]
@@ -758,8 +756,8 @@ answers = probabilities.argmax(axis=1)
 report("resnet_tensorflow.test_accuracy", np.mean(answers == y_test), data=images)
 
 # %% [markdown]
-# In the cpu profile lesson 03 trains for eight epochs, with weight decay, and reaches a little more. The
-# network is the same, as you will see below; the recipe is shorter.
+# In the cpu profile lesson 03 trains for eight epochs, with weight decay, and reaches more. The network
+# is the same, as you will see below; the training is shorter.
 #
 # `predict` runs the model in evaluation mode, with the running averages. Which classes does it confuse,
 # and where is it most sure and wrong?
@@ -820,7 +818,7 @@ assert gap < 1e-3
 #   loss, since the network sees the same pictures again, and with many epochs a lower validation accuracy.
 # - **`padding="same"`** in a copy of `conv_norm`. Expect hardly a difference in accuracy: the network
 #   learns around it. It matters when weights come from another framework.
-# - **Eight epochs** in section 5. Expect about a point more.
+# - **Eight epochs** in section 5. Expect a few points more, about what lesson 03 reaches.
 # - **A limit of 0.1** in section 6, `ClippedModel.longest = 0.1`. Expect slower learning, as nearly every
 #   step is shortened.
 
