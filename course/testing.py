@@ -19,4 +19,7 @@ def test(arguments: list[str]) -> int:
         raise Problem(f"There are no tests in {root}: run `course test` in a clone of the course.")
     workers = min(os.cpu_count() or 1, 4)
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "worksteal"]
-    return subprocess.call([*command, *arguments], cwd=root)
+    # A core for each process: where there are more threads, torch's wait for each other, and that
+    # waiting is counted as computing.
+    environment = {"OMP_NUM_THREADS": "1"} | os.environ
+    return subprocess.call([*command, *arguments], cwd=root, env=environment)

@@ -137,7 +137,7 @@ def test_course_test_runs_pytest_in_parallel_and_gives_its_status(monkeypatch, t
     ran = []
     monkeypatch.setattr(testing, "checkout", lambda: tmp_path)
     monkeypatch.setattr(
-        testing.subprocess, "call", lambda command, cwd: ran.append((command, cwd)) or 5
+        testing.subprocess, "call", lambda command, cwd, env: ran.append((command, cwd)) or 5
     )
     assert testing.test(["-k", "mlp"]) == 5
     [(command, cwd)] = ran
