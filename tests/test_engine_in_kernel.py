@@ -316,7 +316,7 @@ def test_a_check_in_a_subshell_is_limited_too(kernel):
 def test_what_cannot_be_stopped_is_said_in_the_notebook(kernel):
     ran = kernel.run(
         "from course.checking import time_limit\ntime_limit.STUCK_SECONDS = 0.05\n"
-        "def answer(x):\n    np.linalg.svd(np.random.rand(1000, 1000))\ncheck(answer)\n"
+        "def answer(x):\n    np.linalg.svd(np.random.rand(2000, 2000))\ncheck(answer)\n"
         f"time_limit.STUCK_SECONDS = {STUCK_SECONDS}"
     )
     assert "Kernel → Restart" in ran.text
