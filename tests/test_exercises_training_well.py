@@ -723,7 +723,7 @@ ANSWERS = {
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
     answers = ANSWERS
-    num_draws = 40
+    num_draws = 60
 
 
 def test_the_course_s_shifts_are_equally_frequent():
