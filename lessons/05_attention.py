@@ -1,0 +1,1280 @@
+# %% [markdown]
+# # 05 · Attention: look up what you need
+#
+# {{badges}}
+#
+# A program can store a value under a name and look it up again. Can a *network* learn to do that? The
+# networks of the lessons before cannot, even with many times the weights: you will see it. The part that
+# can is called **attention**. It was put at the centre of a model in 2017, and the models that read and
+# write today are built from it. In this lesson you build it, from a single look-up to a whole layer.
+#
+# {{budget}}
+
+# %%
+# {{setup}}
+
+# %% [markdown]
+# **After this lesson you can**
+#
+# 1. write attention as an average with weights, and say why its scores are divided by a square root;
+# 2. decide with masks who may look where, and test that nobody looks further;
+# 3. build heads, positions, layer norm and feed-forward, and from them an encoder layer that computes
+#    what PyTorch's does;
+# 4. show on a task what attention can do and an equally large network cannot, and what its heads look at;
+# 5. measure what attention costs as sequences get longer, and what PyTorch's own function saves.
+#
+# **Before this**: lesson 01 (softmax, slopes, modules in PyTorch) and lesson 03 (batch norm, the residual
+# block). Plan two sittings, with a break at the end of section 4.
+
+# %% [markdown]
+# ## 1 · A look-up that is soft
+#
+# As always, every exercise may be skipped: the course's own answer then stands in.
+
+# %%
+import math
+import re
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from course import data, hardware, plots, training
+from course.exercises import exercise
+from course.models.attention import head_weights
+from course.results import report
+
+seed = hardware.seed_everything()
+device = hardware.device()
+print(hardware.describe())
+
+# %% [markdown]
+# In a Python dictionary each **key** has a **value**. You come with a **query**. If it is equal to a key, you
+# get its value, otherwise nothing:
+
+# %%
+temperature_at = {6: 11.0, 9: 15.0, 12: 20.0, 15: 22.0, 18: 19.0, 21: 14.0}  # hour: degrees
+print(temperature_at.get(12), temperature_at.get(13))
+
+# %% [markdown]
+# A network cannot learn with such a look-up. If a query moves a little, the answer stays as it is, or is
+# gone: there are no slopes. So we make it *soft*: a query may fit every key, more or less.
+#
+# For that, keys and queries become vectors, such that similar things point in similar directions. An hour
+# becomes the hand of a clock that goes round once a day.
+
+
+# %%
+def clock_hand(hours):
+    """Hours → the direction of the hand of a 24-hour clock: [S] → [S, 2], of length 1."""
+    angles = torch.tensor(hours) / 24 * 2 * math.pi
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+keys = clock_hand(list(temperature_at))  # [S, 2]
+values = torch.tensor(list(temperature_at.values()))[:, None]  # [S, 1]
+query = clock_hand([13])[0]  # [2]
+for hour, score in zip(temperature_at, keys @ query):
+    print(f"query 13 h, key {hour:2} h: dot product {score:+.2f}")
+
+# %% [markdown]
+# The **dot product** adds up the products of the numbers at equal places. It is largest where two vectors
+# point in the same direction: here for 12 and 15, the hours next to 13. We use it as the **score** of a
+# key. The softmax of lesson 01 makes **weights** of the scores: all positive, with the sum 1. The answer is
+# the average of the values $v_s$, with these weights:
+#
+# $$w = \operatorname{softmax}(k_1 \cdot q, \dots, k_S \cdot q), \qquad
+# \text{answer} = w_1 v_1 + \dots + w_S v_S$$
+#
+# Write it. `keys @ query` are all scores at once. `torch.softmax(scores, dim=0)` makes weights.
+
+
+# %%
+@exercise("attention.look_up")
+def look_up(query, keys, values):
+    """The average of the values, weighted by how well each key fits the query.
+
+    query: [D], keys: [S, D], values: [S, E] → [E].
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# **Predict, then run.** How hot was it at 13 h? We ask with the query as it is, then multiplied by 10, then
+# by 1,000. To what do the three answers come near?
+
+# %%
+answers = [look_up(query * factor, keys, values).item() for factor in (1, 10, 1000)]
+figure, drawing = plots.axes("Look up any hour", "hour", "degrees")
+day = [hour / 4 for hour in range(24, 85)]
+for factor, style in ((1, "-."), (10, "-"), (1000, ":")):
+    curve = [look_up(hand * factor, keys, values).item() for hand in clock_hand(day)]
+    drawing.plot(day, curve, style, label=f"query times {factor:,}")
+drawing.plot(list(temperature_at), values[:, 0], "o", color="black", label="measured")
+drawing.legend(fontsize=8)
+in_words = ", ".join(f"{answer:.1f}" for answer in answers)
+plots.show(figure, f"Three curves through six measured points; at 13 h they say {in_words} degrees")
+print("at 13 h:", in_words)
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# With small scores all weights are nearly equal, so every answer is near the mean of all values. With
+# large scores the best key gets nearly all the weight: that is the *hard* look-up, 20 degrees at noon,
+# with jumps half-way between two keys. In between, the answer changes smoothly. A network can learn how
+# sharp it looks: by how large its queries and keys are.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert abs(answers[0] - values.mean()) < 2.5 and abs(answers[2] - 20) < 0.01
+assert 20 < answers[1] < 22
+
+# %% [markdown]
+# ## 2 · Everybody asks, and why there is a square root
+#
+# From now on we have a **sequence** of **tokens**. A token is whatever the sequence is made of: a word, a
+# letter, one line of a program. *Each* token asks, each is looked at by others, and each hands over
+# something. So from each token's vector three dense layers make a query, a key and a value. What to look
+# for, and what to be found by, is learned.
+#
+# The axes of the lesson: **B** sequences, **T** tokens that ask, **S** tokens that are looked at (mostly
+# the same tokens, so S = T), **D** numbers in a query or key.
+
+# %%
+torch.manual_seed(seed)
+tokens = torch.randn(5, 16)  # T = 5 tokens, each a vector of 16 numbers
+to_queries, to_keys, to_values = (nn.Linear(16, 8) for _ in range(3))
+queries, keys, values = to_queries(tokens), to_keys(tokens), to_values(tokens)
+scores = queries @ keys.T  # [T, S]: a row for each query
+weights = torch.softmax(scores, dim=-1)  # over the last axis: each row has the sum 1
+together = weights @ values  # [T, 8]
+print("queries", list(queries.shape), "→ scores", list(scores.shape), end=" ")
+print("→ results", list(together.shape))
+one_by_one = torch.stack([look_up(query, keys, values) for query in queries])
+assert torch.allclose(together, one_by_one, atol=1e-5)
+
+# %% [markdown]
+# Two multiplications of matrices do all look-ups at once. `.T` swaps the axes, so that every query meets
+# every key. The check in the last line says: the same as one by one.
+#
+# **Predict, then run.** A dot product adds up D products. Take queries and keys at random, with mean 0 and
+# **variance** 1 (the mean of the squares). What is the variance of their dot product for D = 4, 64, 1024?
+# And what does a softmax over 16 such scores look like?
+
+
+# %%
+def scores_at_random(width, count=4000, num_keys=16):
+    """The scores of `count` random queries, each with keys of its own: [count, num_keys]."""
+    queries, keys = torch.randn(count, 1, width), torch.randn(count, num_keys, width)
+    return (queries * keys).sum(dim=2)
+
+
+def describe(scores):
+    """Variance, the mean of the largest weight, and of the slope of a weight by its own score."""
+    weights = torch.softmax(scores, dim=1)
+    slopes = weights * (1 - weights)
+    return [scores.var().item(), weights.amax(dim=1).mean().item(), slopes.mean().item()]
+
+
+plain = {width: describe(scores_at_random(width)) for width in (4, 64, 1024)}
+for width, (variance, largest, slope) in plain.items():
+    print(f"D = {width:4}: variance {variance:6.1f}, largest weight {largest:.2f}", end=", ")
+    print(f"mean slope {slope:.4f}")
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# Each product has mean 0 and variance 1, and the variances of independent numbers add up: the variance is
+# D, so a score is around $\pm\sqrt D$. Among scores so large the best one takes nearly all the weight. The
+# look-up is hard again, and its slopes are nearly 0: the network would stop learning *where* to look
+# before it has begun.
+# </details>
+
+# %% [markdown]
+# The cure: divide every score by $\sqrt D$. Then its variance is 1, whatever D is. (The slope of weight w
+# by its own score is w (1 − w), from lesson 01's softmax.)
+
+# %%
+for width in (4, 64, 1024):
+    variance, largest, slope = describe(scores_at_random(width) / math.sqrt(width))
+    print(f"D = {width:4}: variance {variance:6.2f}, largest weight {largest:.2f}", end=", ")
+    print(f"mean slope {slope:.4f}")
+    assert 0.9 < plain[width][0] / width < 1.1 and 0.9 < variance < 1.1 and largest < 0.4
+assert plain[1024][1] > 0.9 and plain[1024][2] < slope / 4
+
+# %% [markdown]
+# ## 3 · Who may look where
+#
+# Two kinds of tokens must not be looked at:
+#
+# - **Padding.** Sequences in a batch have different lengths, so the short ones are filled up.
+# - **The future.** A model that writes text must not see the words that it is to predict.
+#
+# A **mask** holds True where a token *may* look, False where it may not. A colleague wrote it like this: take
+# the weights, and set the forbidden ones to 0.
+
+
+# %%
+def softmax_of_a_colleague(scores, mask=None):
+    weights = torch.softmax(scores, dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0)  # ~: not
+    return weights
+
+
+# %% [markdown]
+# **Predict, then run.** Three tokens, of which the last is forbidden. Its score changes from 0 to 5. What
+# happens to the weights of the two others?
+
+# %%
+mask = torch.tensor([True, True, False])
+seen = []
+for forbidden in (0.0, 5.0):
+    seen.append(softmax_of_a_colleague(torch.tensor([1.0, 2.0, forbidden]), mask))
+    print(
+        f"forbidden score {forbidden}: weights {seen[-1].numpy().round(2)}, sum {seen[-1].sum():.2f}"
+    )
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# Nothing of the forbidden *value* comes through. But the forbidden score was in the sum by which the
+# softmax divides, so it changes the weights of all others. A model that writes could read in them what
+# comes next: in training it would look brilliant, and fail in use, where there is no future to read.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert seen[0][2] == seen[1][2] == 0 and seen[1][1] < seen[0][1] / 5 and seen[1].sum() < 0.5
+
+# %% [markdown]
+# **Bug hunt.** Mend it. A hint from lesson 01: the softmax divides exponentials by their sum. Which score
+# has the exponential 0?
+
+
+# %%
+@exercise("attention.masked_softmax")
+def masked_softmax(scores, mask=None):
+    """Softmax over the last axis in which only the places where mask is True take part.
+
+    scores: [..., T, S]; mask: bool, of a shape that broadcasts to it, or None → [..., T, S].
+    """
+    weights = torch.softmax(scores, dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0)  # ~: not
+    return weights
+
+
+# %%
+for forbidden in (0.0, 5.0):
+    mended = masked_softmax(torch.tensor([1.0, 2.0, forbidden]), mask)
+    print(f"forbidden score {forbidden}: weights {mended.numpy().round(2)}, sum {mended.sum():.2f}")
+    assert torch.allclose(mended[:2], torch.softmax(torch.tensor([1.0, 2.0]), 0))
+
+# %% [markdown]
+# Now the masks themselves. For padding we know how many tokens of each sequence are real: they stand first.
+# The mask needs four axes, [B, 1, 1, S]. The second will be for heads (section 4), the third for the tokens
+# that ask: the mask is the same for all of these, so one place is enough, and PyTorch repeats it
+# (**broadcasting**).
+#
+# `torch.arange(n)` are the numbers 0 to n − 1. `lengths[:, None]` puts the lengths in a column, [B, 1].
+
+
+# %%
+@exercise("attention.padding_mask")
+def padding_mask(lengths, num_tokens):
+    """Which tokens are real in sequences filled up to `num_tokens`: [B] → bool [B, 1, 1, num_tokens].
+
+    lengths: how many tokens of each sequence are real, from 1 on. True: real.
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# The **causal mask** allows each token itself and what came before. `tril` keeps the lower triangle of a
+# matrix. Where both are needed, `&` allows what both allow.
+
+# %%
+causal = torch.ones(5, 5, dtype=torch.bool).tril()
+padding = padding_mask(torch.tensor([5, 3]), 5)
+print("padding", list(padding.shape), "and causal", list(causal.shape), end=" ")
+print("→ both", list((padding & causal).shape))
+names = {"causal": causal, "padding after 3": padding[1, 0].expand(5, 5)}
+names["both"] = (padding & causal)[1, 0]
+panels = {name: mask.float().numpy() for name, mask in names.items()}
+plots.heatmaps(
+    panels, "looked at", "asks", "Where a mask is True: below the diagonal, left of 3, and both"
+)
+
+# %% [markdown]
+# Everything together is called **scaled dot-product attention**:
+#
+# $$\operatorname{attention}(Q, K, V) = \operatorname{softmax}\left(\frac{Q K^T}{\sqrt D}\right) V$$
+#
+# Write it, with your `masked_softmax`. There may be further axes in front, for sequences and heads. `@`
+# works on the last two axes and leaves those in front alone. `keys.transpose(-2, -1)` swaps the last two.
+
+
+# %%
+@exercise("attention.attention")
+def attention(queries, keys, values, mask=None):
+    """Scaled dot-product attention: for each query an average of the values.
+
+    queries: [..., T, D], keys: [..., S, D], values: [..., S, E], mask: True where a query may look,
+    of a shape that broadcasts to [..., T, S] → [..., T, E].
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# PyTorch has the same function, with the same order of arguments. Section 9 shows what is special about it.
+
+# %%
+torch.manual_seed(seed)
+queries, keys, values = torch.randn(3, 2, 4, 5, 8)  # three of [B = 2, H = 4, T = 5, D = 8]
+by_hand = attention(queries, keys, values, padding & causal)
+by_torch = functional.scaled_dot_product_attention(queries, keys, values, padding & causal)
+print(f"largest difference: {(by_hand - by_torch).abs().max():.0e}")
+assert torch.allclose(by_hand, by_torch, atol=1e-5)
+
+# %% [markdown]
+# How can we be *sure* that nobody looks where it is forbidden? By trying: change one token, and see which
+# results change. We will use this test again and again.
+
+
+# %%
+def influence(layer, x):
+    """Which token changes which result, for x [B, T, C]: bool [T, T], a row for each result."""
+    before, columns = layer(x), []
+    for place in range(x.shape[1]):
+        changed = x.clone()
+        changed[:, place] += torch.randn(x.shape[2])
+        columns.append(((layer(changed) - before).abs() > 1e-6).any(dim=2).any(dim=0))
+    return torch.stack(columns, dim=1)
+
+
+x = torch.randn(1, 5, 8)
+found = influence(lambda x: attention(x, x, x, causal), x)
+print(found.int())
+assert torch.equal(found, causal)
+
+# %% [markdown]
+# Row t, column s: whether token s changes result t. It is the causal mask again: no result depends on a
+# later token.
+
+# %% [markdown]
+# ## 4 · Several heads
+#
+# One softmax gives *one* average. But a token may need two things at a time: what it means, and what stands
+# before it. So the numbers of each token, its **C** channels, are shared by **H** **heads**: each head has
+# D = C / H channels, and does its own attention. At the end the results stand side by side, and a last
+# dense layer mixes them. All this costs about as much as one head with all channels.
+#
+# Here is such a layer as it could stand in an article. The method `split` gives each head its share.
+
+
+# %%
+class HeadsOfAnArticle(nn.Module):
+    def __init__(self, num_channels, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        self.to_queries = nn.Linear(num_channels, num_channels)
+        self.to_keys = nn.Linear(num_channels, num_channels)
+        self.to_values = nn.Linear(num_channels, num_channels)
+        self.to_output = nn.Linear(num_channels, num_channels)
+
+    def split(self, x):  # [B, T, C] → [B, H, T, D]
+        batch, num_tokens, num_channels = x.shape
+        return x.reshape(batch, self.num_heads, num_tokens, num_channels // self.num_heads)
+
+    def forward(self, x, mask=None):
+        queries, keys = self.split(self.to_queries(x)), self.split(self.to_keys(x))
+        found = attention(queries, keys, self.split(self.to_values(x)), mask)  # [B, H, T, D]
+        return self.to_output(found.transpose(1, 2).flatten(2))  # [B, T, C]
+
+
+# %% [markdown]
+# **Predict, then run.** The shapes are right, and it runs. We give it six tokens, the causal mask, and two
+# heads. Will a later token change an earlier result?
+
+# %%
+torch.manual_seed(seed)
+x, causal = torch.randn(1, 6, 8), torch.ones(6, 6, dtype=torch.bool).tril()
+of_article = HeadsOfAnArticle(num_channels=8, num_heads=2)
+found = influence(lambda x: of_article(x, causal), x)
+panels = {"allowed": causal.float().numpy(), "found in the article's": found.float().numpy()}
+from_the_future = int((found & ~causal).sum())
+plots.heatmaps(
+    panels, "token changed", "result", f"Left a triangle; right {from_the_future} places above it"
+)
+print(f"{from_the_future} results change with a later token")
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# A reshape never changes the order of the numbers, it only cuts the long row of them anew. In memory all
+# channels of token 0 come first, then all of token 1. So the first half of the row, the first head, holds
+# tokens 0, 1 and 2 *with all their channels*, cut into six pieces that are taken for tokens. The second head
+# holds tokens 3, 4 and 5. Result 0 gets a piece of token 3: the future.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert from_the_future > 0 and found[0, 3]
+numbers = torch.arange(12).reshape(1, 3, 4)  # three tokens with four channels each
+print("tokens:    ", numbers[0].tolist())
+print("first head:", numbers.reshape(1, 2, 3, 2)[0, 0].tolist())
+assert numbers.reshape(1, 2, 3, 2)[0, 0, 1].tolist() == [2, 3]  # not a part of the second token
+
+# %% [markdown]
+# The last lines show it in small. The first head should have got [0, 1], [4, 5] and [8, 9]: the first two
+# channels of every token.
+#
+# **Bug hunt.** Mend it. Two arguments are new, and right as they are: `context` says where the tokens look,
+# if not at themselves (lesson 09 needs it); `attend` is the function that does the attention.
+
+
+# %%
+@exercise("attention.MultiHeadAttention")
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each on its own D = C / H neighbouring channels.
+
+    [B, T, C] → same shape. The first head gets the first D channels of every token, and so on.
+    """
+
+    def __init__(self, num_channels, num_heads, attend=attention):
+        super().__init__()
+        self.num_heads, self.attend = num_heads, attend
+        self.to_queries = nn.Linear(num_channels, num_channels)
+        self.to_keys = nn.Linear(num_channels, num_channels)
+        self.to_values = nn.Linear(num_channels, num_channels)
+        self.to_output = nn.Linear(num_channels, num_channels)
+
+    def split(self, x):
+        """A share of the channels for each head: [B, T, C] → [B, H, T, D]."""
+        batch, num_tokens, num_channels = x.shape
+        return x.reshape(batch, self.num_heads, num_tokens, num_channels // self.num_heads)
+
+    def forward(self, x, mask=None, context=None):
+        """context: where the tokens look, [B, S, C]; at x itself unless given."""
+        context = x if context is None else context
+        queries = self.split(self.to_queries(x))  # [B, H, T, D]
+        keys, values = self.split(self.to_keys(context)), self.split(self.to_values(context))
+        found = self.attend(queries, keys, values, mask)  # [B, H, T, D]
+        return self.to_output(found.transpose(1, 2).flatten(2))  # the heads side by side again
+
+
+# %%
+torch.manual_seed(seed)
+layer = MultiHeadAttention(num_channels=8, num_heads=2)
+found = influence(lambda x: layer(x, causal), x)
+print("a later token changes an earlier result:", bool((found & ~causal).any()))
+print(list(x.shape), "→ heads", list(layer.split(x).shape), "→", list(layer(x).shape))
+assert torch.equal(found, causal)
+
+# %% [markdown]
+# A good place for a break. You have built what gives this kind of model its name. In the second half it
+# becomes a layer, learns a task, and pays for it.
+
+# %% [markdown]
+# ## 5 · Where is a token?
+#
+# **Predict, then run.** We shuffle the tokens of a sequence. What happens to the results of our layer,
+# without a mask?
+
+# %%
+x = torch.randn(1, 6, 8)
+order = torch.randperm(6)
+same = torch.allclose(layer(x[:, order]), layer(x)[:, order], atol=1e-6)
+print("the results are those of before, shuffled in the same way:", same)
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# An average does not ask in which order its parts come. To attention a sequence is a bag of tokens: “dog
+# bites man” and “man bites dog” are the same. This is the price for looking anywhere in one step.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert same
+
+# %% [markdown]
+# So the *place* has to stand in the token itself: we add to each token a vector that depends on its place
+# only. The paper of 2017 takes clocks, like ours in section 1, but C / 2 of them, each slower than the one
+# before. Place p and pair i of channels have the angle
+#
+# $$\alpha = \frac{p}{10000^{2i/C}}$$
+#
+# Its sine goes to channel 2i, its cosine to channel 2i + 1. The first clock turns by one radian for each
+# place, the last hardly at all.
+
+# %% [markdown]
+# Write it. `torch.arange(0, C, 2)` are the numbers 2i. With places in a column [T, 1] and speeds in a row
+# [C / 2], the product is a table of all angles. `table[:, 0::2] = …` fills channels 0, 2, 4 …
+
+
+# %%
+@exercise("attention.sinusoidal_positions")
+def sinusoidal_positions(num_tokens, num_channels):
+    """A vector for each place, from 0 on: [num_tokens, num_channels]; num_channels is even.
+
+    Channels 2i and 2i + 1 are sine and cosine of place / 10,000^(2i / num_channels).
+    """
+    raise NotImplementedError
+
+
+# %%
+places = sinusoidal_positions(60, 32)
+plots.heatmaps(
+    {"vectors of places": places.T.numpy()},
+    "place",
+    "channel",
+    "Sixty places: stripes that are narrow for the first channels and wide for the last",
+    signed=True,
+)
+
+# %% [markdown]
+# Each column is one place. What can attention do with it? It compares by dot products. So we take the dot
+# product of place 20, and of place 40, with all others.
+
+# %%
+figure, drawing = plots.axes("Dot products with the vectors of all places", "place", "dot product")
+for place, style in ((20, "-"), (40, "--")):
+    drawing.plot((places @ places[place]).numpy(), style, label=f"with place {place}")
+drawing.legend()
+plots.show(figure, "Two equal curves, with their peaks at places 20 and 40")
+apart_by_3 = [(places[place] @ places[place + 3]).item() for place in (0, 20, 50)]
+print("places that are 3 apart:", [f"{product:.4f}" for product in apart_by_3])
+assert max(apart_by_3) - min(apart_by_3) < 1e-3
+
+# %% [markdown]
+# The curve is the same everywhere: the dot product tells how far apart two places are, wherever they are.
+# The other way, and the more common one today where texts have a largest length, is to **learn** a vector
+# for each place like any weight. We do that in section 7.
+
+# %% [markdown]
+# ## 6 · The encoder layer
+#
+# Three parts are missing: a norm, a layer in which each token works by itself, and the plus sign of
+# lesson 03.
+#
+# ### Layer norm
+#
+# Batch norm takes mean and variance of each *channel* over the batch. For sequences of different lengths
+# that is awkward, and a token's result would depend on other texts. **Layer norm** takes them for each
+# *token*, over its C channels. So it does the same in training and in use, and needs no running averages.
+# Weight and bias are one for each channel, as before.
+
+
+# %%
+@exercise("attention.LayerNorm")
+class LayerNorm(nn.Module):
+    """Each token brought to mean 0 and variance 1 over its channels, then scaled and shifted.
+
+    [..., C] → same shape. The variance divides by C. Works as `nn.LayerNorm` does.
+    """
+
+    def __init__(self, num_channels, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
+
+    def forward(self, x):
+        raise NotImplementedError
+
+
+# %%
+x = torch.randn(2, 6, 8) * 3 + 5
+normed = LayerNorm(8)(x)
+print("one token before:", x[0, 0].numpy().round(1))
+print("and after:       ", normed[0, 0].detach().numpy().round(1))
+assert torch.allclose(normed, nn.LayerNorm(8)(x), atol=1e-5)
+assert torch.equal(influence(LayerNorm(8), x), torch.eye(6, dtype=torch.bool))
+
+# %% [markdown]
+# The last line says: with layer norm a token changes no result but its own. PyTorch's `nn.LayerNorm` gives
+# the same and is faster, so we take it from here on.
+#
+# ### Feed-forward
+#
+# Attention only *mixes* values: it averages. To compute something new from what it has collected, each token
+# then goes, alone, through two dense layers with an activation between them. The article from which this
+# course comes prints it like this:
+
+
+# %%
+class FeedForwardOfAnArticle(nn.Module):
+    def __init__(self, num_channels, num_hidden, activation=nn.ReLU):
+        super().__init__()
+        self.first = nn.Linear(num_channels, num_hidden)
+        self.activation = activation()
+        self.second = nn.Linear(num_hidden, num_channels)
+
+    def forward(self, x):
+        return self.activation(self.second(self.activation(self.first(x))))
+
+
+# %% [markdown]
+# What the layer gives is *added* to the token, again and again: x = x + layer(x), as in lesson 03. This sum is
+# called the **residual stream**.
+#
+# **Predict, then run.** Twelve such layers, fresh from the start, add to tokens whose numbers lie around 0.
+# Where do the numbers go?
+
+
+# %%
+def mean_of_stream(make, num_layers=12):
+    """The mean of all numbers of the stream, before the first layer and after each."""
+    torch.manual_seed(seed)
+    x = torch.randn(100, 32)
+    means = [x.mean().item()]
+    with torch.no_grad():
+        for _ in range(num_layers):
+            x = x + make(32, 128)(x)
+            means.append(x.mean().item())
+    return means
+
+
+means = mean_of_stream(FeedForwardOfAnArticle)
+print("mean:", " ".join(f"{mean:.2f}" for mean in means))
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# A ReLU gives nothing negative. With a second one at its end the layer can only *add*: the numbers of the
+# stream grow from layer to layer, and nothing can ever be taken back. In lesson 03 the ReLU of a block came
+# after the sum, and the change itself could be negative.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert means == sorted(means) and means[-1] > 0.5
+
+# %% [markdown]
+# **Bug hunt.** Mend it.
+
+
+# %%
+@exercise("attention.FeedForward")
+class FeedForward(nn.Module):
+    """Two dense layers with an activation between them, for each token alone: [..., C] → same."""
+
+    def __init__(self, num_channels, num_hidden, activation=nn.ReLU):
+        super().__init__()
+        self.first = nn.Linear(num_channels, num_hidden)
+        self.activation = activation()
+        self.second = nn.Linear(num_hidden, num_channels)
+
+    def forward(self, x):
+        return self.activation(self.second(self.activation(self.first(x))))
+
+
+# %%
+mended = mean_of_stream(FeedForward)
+print("mean:", " ".join(f"{mean:.2f}" for mean in mended))
+assert max(map(abs, mended)) < means[-1] / 3
+
+# %% [markdown]
+# ### The layer
+#
+# Put together there are two orders. In both, what a part gives is added to the stream:
+#
+# - **norm last**, as in the paper: x = norm(x + part(x));
+# - **norm first**: x = x + part(norm(x)). Here nothing stands between the plus signs, so slopes pass from
+#   the last layer to the first as they are. Most models of today do it so.
+#
+# In both the attention comes first, then the feed-forward. Write `forward`. Dropout (lesson 02) acts on what
+# each part gives, before it is added; here it is off unless asked for.
+
+
+# %%
+@exercise("attention.EncoderLayer")
+class EncoderLayer(nn.Module):
+    """Attention, then feed-forward, each added to the residual stream: [B, T, C] → same shape.
+
+    norm_first: x + dropout(part(norm(x))); otherwise norm(x + dropout(part(x))). Attention has
+    `norm_1` and gets the mask, the feed-forward has `norm_2`.
+    """
+
+    def __init__(
+        self,
+        num_channels,
+        num_heads,
+        num_hidden,
+        norm_first=True,
+        dropout=0.0,
+        activation=nn.ReLU,
+        attend=attention,
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.attention = MultiHeadAttention(num_channels, num_heads, attend)
+        self.feed_forward = FeedForward(num_channels, num_hidden, activation)
+        self.norm_1, self.norm_2 = nn.LayerNorm(num_channels), nn.LayerNorm(num_channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        raise NotImplementedError
+
+
+# %% [markdown]
+# Is it the real thing? PyTorch has `nn.TransformerEncoderLayer`. We give both the same weights. PyTorch keeps
+# queries, keys and values in one large layer, and its mask is the other way round: True where nobody may
+# look.
+
+
+# %%
+def copy_weights(mine, theirs):
+    """Give PyTorch's layer the weights of ours."""
+    own = mine.attention
+    inputs = own.to_queries, own.to_keys, own.to_values
+    with torch.no_grad():
+        theirs.self_attn.in_proj_weight.copy_(torch.cat([part.weight for part in inputs]))
+        theirs.self_attn.in_proj_bias.copy_(torch.cat([part.bias for part in inputs]))
+    theirs.self_attn.out_proj.load_state_dict(own.to_output.state_dict())
+    theirs.linear1.load_state_dict(mine.feed_forward.first.state_dict())
+    theirs.linear2.load_state_dict(mine.feed_forward.second.state_dict())
+    theirs.norm1.load_state_dict(mine.norm_1.state_dict())
+    theirs.norm2.load_state_dict(mine.norm_2.state_dict())
+
+
+# %%
+x = torch.randn(2, 6, 32)
+real = padding_mask(torch.tensor([6, 4]), 6)
+for norm_first in (True, False):
+    mine = EncoderLayer(32, 4, 128, norm_first)
+    theirs = nn.TransformerEncoderLayer(
+        32, 4, 128, dropout=0.0, batch_first=True, norm_first=norm_first
+    )
+    copy_weights(mine, theirs)
+    difference = mine(x, real) - theirs(x, src_key_padding_mask=~real[:, 0, 0])
+    print(f"norm first: {norm_first}, largest difference {difference.abs().max():.0e}")
+    assert difference.abs().max() < 1e-5
+
+# %% [markdown]
+# Equal, in both orders and with a mask. A stack of such layers is called a **Transformer encoder**.
+
+# %% [markdown]
+# ## 7 · A task that needs a look-up
+#
+# Now we train. Here is a program of the simplest kind: lines that store a digit under a letter. At the end it
+# asks for one of the letters. A letter may be stored again, and then its *last* line counts.
+#
+# Each line is a token. The answer is a digit, so there are ten classes.
+
+# %%
+num_lines = hardware.by_profile(smoke=12, cpu=20, gpu=20)
+num_letters = hardware.by_profile(smoke=8, cpu=12, gpu=12)
+ASKED = 10  # stands in place of a digit in the line that asks
+
+
+def make_programs(count):
+    """Programs [count, num_lines + 1, 2] of pairs letter, digit; answers [count]; places [count].
+
+    places: the line that holds the answer.
+    """
+    letters = torch.randint(num_letters, (count, num_lines))
+    digits = torch.randint(10, (count, num_lines))
+    asked = letters.gather(1, torch.randint(num_lines, (count, 1)))  # a letter that is there
+    line_numbers = torch.arange(1, num_lines + 1)
+    places = ((letters == asked) * line_numbers).argmax(dim=1)  # the last line with this letter
+    last_line = torch.stack([asked, torch.full_like(asked, ASKED)], dim=2)
+    programs = torch.cat([torch.stack([letters, digits], dim=2), last_line], dim=1)
+    return programs, digits.gather(1, places[:, None])[:, 0], places
+
+
+# %% [markdown]
+# We make programs for training, validation and test, and look at one.
+
+
+# %%
+def lines_of(program):
+    """The lines of a program, such as "c=7" and "c?"."""
+    lines = program.tolist()
+    return [f"{'abcdefghijkl'[a]}{'?' if b == ASKED else f'={b}'}" for a, b in lines]
+
+
+torch.manual_seed(seed)
+sizes = hardware.by_profile(
+    smoke=(6000, 1000, 2000), cpu=(20_000, 2000, 4000), gpu=(20_000, 2000, 4000)
+)
+programs, answers, places = make_programs(sum(sizes))
+assert len(torch.unique(programs, dim=0)) == len(programs)  # so none is in two parts
+x_train, x_val, x_test = programs.to(device).split(sizes)
+y_train, y_val, y_test = answers.to(device).split(sizes)
+print("; ".join(lines_of(programs[0])), "→", answers[0].item())
+print(f"{len(x_train):,} to train on, {len(x_val):,} to validate, {len(x_test):,} to test")
+
+# %% [markdown]
+# No program occurs twice: whoever learns the training programs by heart wins nothing.
+#
+# Our model: a learned vector for the letter, plus one for the digit, plus one for the place; *one* encoder
+# layer; then a dense layer that reads the answer from the last token. It can only get there by attention.
+
+
+# %%
+class Retriever(nn.Module):
+    """Programs [B, T, 2] → logits [B, 10]."""
+
+    def __init__(self, num_channels=32, num_heads=2, places_known=True):
+        super().__init__()
+        self.of_letter = nn.Embedding(num_letters, num_channels)  # a vector for each letter
+        self.of_digit = nn.Embedding(ASKED + 1, num_channels)
+        of_place = torch.randn(num_lines + 1, num_channels)
+        self.of_place = nn.Parameter(of_place * places_known, requires_grad=places_known)
+        self.layer = EncoderLayer(num_channels, num_heads, num_hidden=2 * num_channels)
+        self.norm = nn.LayerNorm(num_channels)
+        self.to_logits = nn.Linear(num_channels, 10)
+
+    def embed(self, programs):  # → [B, T, C]
+        return self.of_letter(programs[..., 0]) + self.of_digit(programs[..., 1]) + self.of_place
+
+    def forward(self, programs):
+        return self.to_logits(self.norm(self.layer(self.embed(programs))[:, -1]))
+
+
+# %% [markdown]
+# Its opponent is the network of lesson 01, an **MLP**: it gets the same vectors of all tokens, side by side,
+# and has two hidden layers. We make these just wide enough that it has no fewer parameters.
+
+
+# %%
+class Dense(nn.Module):
+    """Programs [B, T, 2] → logits [B, 10], without attention."""
+
+    def __init__(self, num_hidden, num_channels=16):
+        super().__init__()
+        self.of_letter = nn.Embedding(num_letters, num_channels)
+        self.of_digit = nn.Embedding(ASKED + 1, num_channels)
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear((num_lines + 1) * num_channels, num_hidden), nn.ReLU(),
+            nn.Linear(num_hidden, num_hidden), nn.ReLU(), nn.Linear(num_hidden, 10),
+        )  # fmt: skip
+
+    def forward(self, programs):
+        return self.layers(self.of_letter(programs[..., 0]) + self.of_digit(programs[..., 1]))
+
+
+def size(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+equal = next(width for width in range(1, 1000) if size(Dense(width)) >= size(Retriever()))
+large = 16 * equal
+print(f"with attention: {size(Retriever()):,} parameters")
+print(f"MLP with {equal} hidden: {size(Dense(equal)):,}; with {large}: {size(Dense(large)):,}")
+
+# %% [markdown]
+# Training is lesson 03's, with Adam and one cycle of the learning rate.
+
+
+# %%
+num_epochs = hardware.by_profile(smoke=4, cpu=6, gpu=6)
+
+
+def train(model, rate, title="", show=True):
+    """Train the model on the programs; return the history of the run."""
+    model.to(device)
+    return training.fit(
+        model,
+        (x_train, y_train),
+        (x_val, y_val),
+        num_epochs=num_epochs,
+        optimizer=torch.optim.Adam(model.parameters(), lr=rate),
+        schedule=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, rate, steps
+        ),
+        title=title,
+        show=show,
+    )
+
+
+torch.manual_seed(seed)
+retriever = Retriever()
+history = train(retriever, rate=0.005, title="One encoder layer")
+
+# %% [markdown]
+# **Predict, then run.** Now the MLP, twice: one of the same size, and a much larger one. For each we try
+# several learning rates and keep the best on the validation programs. How many answers will they get right,
+# in training and in validation? (Guessing: one in ten.)
+
+# %%
+best = {}
+for width in (equal, large):
+    for rate in hardware.by_profile(
+        smoke=(0.003,), cpu=(0.001, 0.003, 0.01), gpu=(0.001, 0.003, 0.01)
+    ):
+        torch.manual_seed(seed)
+        model = Dense(width)
+        val_accuracy = train(model, rate, show=False).val_accuracy[-1]
+        print(f"{width} hidden, rate {rate}: validation accuracy {val_accuracy:.1%}")
+        if width not in best or val_accuracy > best[width][1]:
+            best[width] = model, val_accuracy
+
+# %%
+models = {"attention": retriever, "MLP, equal size": best[equal][0], "large MLP": best[large][0]}
+shares = {}
+for name, model in models.items():
+    shares[name] = [training.accuracy(model, x, y) for x, y in ((x_train, y_train), (x_val, y_val))]
+    print(f"{name}: training {shares[name][0]:.1%}, validation {shares[name][1]:.1%}")
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# The MLP has weights of its own for every *line*: what it learns about a letter in line 3 says nothing about
+# line 4. And it would need to ask, for each line, “is this the letter that is asked for?”, for all letters.
+# With more weights it learns training programs by heart, and that helps with no new one. Attention has the
+# comparison of two tokens built in, the same for all pairs of places: it learns the rule once.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert shares["attention"][1] > 0.9
+assert shares["MLP, equal size"][1] < 0.5 and shares["large MLP"][1] < 0.5
+assert shares["large MLP"][0] > shares["large MLP"][1] + 0.15
+
+# %% [markdown]
+# This is not a proof that no MLP can: with far more examples a far larger one would come nearer. But the one
+# layer found the rule from a few thousand.
+
+# %% [markdown]
+# ## 8 · What the heads look at
+#
+# In attention one can look at the weights. `head_weights` of the course computes them from a layer: [B, H, T, T].
+# The last row is that of the line which asks. We draw it for three validation programs in which the letter is
+# stored three times. ▶ marks the line that holds the answer.
+
+# %%
+with torch.no_grad():
+    normed = retriever.layer.norm_1(retriever.embed(x_val))
+    weights = head_weights(retriever.layer.attention, normed)[:, :, -1].cpu()  # [B, H, T]
+val_places = places.split(sizes)[1]
+letters, asked = x_val[:, :-1, 0], x_val[:, -1:, 0]
+times_stored = (letters == asked).sum(dim=1)  # how many lines have the letter that is asked for
+for number in (times_stored == 3).nonzero()[:3, 0].tolist():
+    lines, place = lines_of(x_val[number]), val_places[number]
+    lines[place] = "▶ " + lines[place]
+    shown = weights[number].numpy()  # [H, T]
+    on_answer = " and ".join(f"{weight:.2f}" for weight in shown[:, place])
+    alt = f"Weights of two heads over {len(lines)} lines; on the line with the answer {on_answer}"
+    plots.heatmaps(
+        {f"What the line {lines[-1]} looks at": shown}, "", "", alt, lines, ("head 1", "head 2")
+    )
+
+# %% [markdown]
+# The weight goes to lines with the letter that is asked for, and among these to the last. Is it always so? Over
+# all validation programs:
+
+# %%
+chosen = weights.mean(dim=1).argmax(dim=1)  # the line with the largest weight, mean over the heads
+hits = (chosen == val_places).float().mean().item()
+on_answer = weights[torch.arange(len(weights)), :, val_places].mean().item()
+print(f"the line with the largest weight holds the answer in {hits:.1%} of the programs")
+print(f"mean weight on that line {on_answer:.2f}; if all had the same, {1 / (num_lines + 1):.2f}")
+assert hits > 0.85 and on_answer > 0.5
+
+# %% [markdown]
+# Such pictures tempt one to believe too much. In larger models weights need not say what an answer rests on:
+# values are mixed again in every layer. Here it is one layer, and the answer can come from nowhere else.
+#
+# **Predict, then run.** We train the same model without its vectors for places. Which programs can it still
+# answer? Think of letters that are stored once, and of those stored several times.
+
+# %%
+torch.manual_seed(seed)
+without = Retriever(places_known=False)
+history = train(without, rate=0.005, title="Without places")
+right = training.predict(without, x_val).argmax(dim=1) == y_val
+once, often = right[times_stored == 1], right[times_stored > 1]
+print(f"stored once: {once.float().mean():.1%} right, several times: {often.float().mean():.1%}")
+guess = (1 / times_stored[times_stored > 1]).mean().item()
+print(f"taking one of the letter's lines at random would give {guess:.1%} and more")
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# Without places a program is a bag of lines. It still finds all lines with the right letter, but cannot know
+# which of them is the last. So it can do no better than to pick one of their digits (and a little better
+# where two of them agree).
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert once.float().mean() > 0.95 and guess < often.float().mean() < 0.75
+
+# %% [markdown]
+# ## 9 · What it costs
+#
+# Every token looks at every other one: T² scores. **Predict, then run.** If a sequence gets twice as long, how
+# many times as long does attention take? And how much memory does training need for it?
+#
+# We measure the time of your `attention` on sequences of different length. The shortest of several runs is
+# the one that other programs disturbed least.
+
+# %%
+lengths = hardware.by_profile(
+    smoke=(128, 256, 512, 1024), cpu=(256, 512, 1024, 2048, 4096), gpu=(1024, 2048, 4096, 8192)
+)
+
+
+def shortest_time(function, *inputs, repeats=5):
+    """Seconds of the shortest of several runs, after one to warm up."""
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        function(*inputs)
+        if device == "cuda":
+            torch.cuda.synchronize()  # wait until the GPU is done
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def random_heads(length):
+    """Queries, keys and values of one head: three of [1, 1, length, 64]."""
+    return torch.randn(3, 1, 1, length, 64, device=device).unbind()
+
+
+by_torch = functional.scaled_dot_product_attention
+functions = {"by hand": attention, "PyTorch's": by_torch}
+times = {
+    name: [shortest_time(function, *random_heads(length)) for length in lengths]
+    for name, function in functions.items()
+}
+
+# %% [markdown]
+# And the memory that training keeps for the way back. PyTorch lets us look at every tensor that it puts aside
+# for the slopes.
+
+
+# %%
+def bytes_kept(function, length):
+    """How many bytes the function puts aside for the way back, its inputs included."""
+    kept = {}
+
+    def put_aside(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    inputs = [part.clone().requires_grad_() for part in random_heads(length)]
+    with torch.autograd.graph.saved_tensors_hooks(put_aside, lambda tensor: tensor):
+        function(*inputs)
+    return sum(kept.values())
+
+
+memory = {
+    name: [bytes_kept(function, length) / 1e6 for length in lengths]
+    for name, function in functions.items()
+}
+
+# %% [markdown]
+# On axes where each step is a factor, a power $T^a$ is a straight line, and its steepness is the power a. We
+# fit it through the points.
+
+# %%
+figure, drawings = plots.pair("Time", "Memory kept for the way back", "tokens in the sequence")
+powers = {}
+for drawing, table, unit in zip(drawings, (times, memory), ("seconds", "MB")):
+    drawing.set_ylabel(unit)
+    for (name, measured), style in zip(table.items(), ("o-", "s--")):
+        drawing.loglog(lengths, measured, style, base=2, label=name)
+        powers[unit, name] = np.polyfit(np.log(lengths[-3:]), np.log(measured[-3:]), 1)[0]
+    drawing.legend()
+for (unit, name), power in powers.items():
+    print(f"{unit:7} {name:10} grow as T to the power of {power:.2f}")
+longest = lengths[-1]
+faster = times["by hand"][-1] / times["PyTorch's"][-1]
+smaller = memory["by hand"][-1] / memory["PyTorch's"][-1]
+in_words = f"at {longest:,} tokens PyTorch's takes {1 / faster:.0%} of the time, {1 / smaller:.1%} of the memory"
+plots.show(figure, f"Time and memory over length, by hand and with PyTorch's function; {in_words}")
+print(in_words)
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# Twice the tokens, four times the scores: time grows as T². (For short sequences the rest of the work counts
+# as well, so the measured power may be smaller.) By hand we keep all T² weights. PyTorch's function computes
+# them block by block and forgets them at once; on the way back it computes them again. So it keeps T times
+# something, not T². It does the *same* multiplications, so its time still grows as T²: it is faster because
+# it moves fewer numbers to and from memory. Dao and others (2022) showed how; it is known as FlashAttention.
+# </details>
+
+# %%
+# The course checks here what the text above says.
+assert powers["MB", "by hand"] > 1.5 and abs(powers["MB", "PyTorch's"] - 1) < 0.1
+assert times["by hand"][-1] > 4 * times["by hand"][-3]  # more than in proportion
+x = torch.randn(2, 50, 32)
+mine, fused = EncoderLayer(32, 4, 128), EncoderLayer(32, 4, 128, attend=by_torch)
+fused.load_state_dict(mine.state_dict())
+assert torch.allclose(mine(x), fused(x), atol=1e-5)
+
+# %% [markdown]
+# The last lines put PyTorch's function into our layer: `attend=…`, nothing else changes, and the result is the
+# same. From now on the course uses it where speed counts.
+
+# %% [markdown]
+# ## 10 · From both sides, or from the left
+#
+# A mask decides what kind of model it is. We hide one letter of a word and let an encoder find it: once it
+# may look to both sides (as lesson 07 does), once only to the left (as lesson 06 does). The words are those
+# of film reviews; padding now is real, for words have 3 to 12 letters.
+
+# %%
+from course.models.attention import Encoder, TokenEmbedding, causal_mask
+
+sentences = data.movie_sentences()
+texts = " ".join(sentences.x_train).lower()
+words = sorted({word for word in re.findall("[a-z]+", texts) if 3 <= len(word) <= 12})
+PADDING, HIDDEN = 0, 27  # the letters are 1 to 26
+
+
+def as_numbers(word):
+    """A word, with _ for what is hidden → [12]."""
+    numbers = [HIDDEN if letter == "_" else ord(letter) - ord("a") + 1 for letter in word]
+    return numbers + [PADDING] * (12 - len(word))
+
+
+torch.manual_seed(seed)
+all_words = torch.tensor([as_numbers(word) for word in words])[torch.randperm(len(words))]
+val_words, train_words = all_words[:2000].to(device), all_words[2000:].to(device)
+print(f"{len(words):,} different words, such as {', '.join(words[2000::3000])}")
+
+# %% [markdown]
+# One letter of each word is hidden, drawn at random:
+
+
+# %%
+def hide_one(words, count):
+    """Draw words, hide a letter of each: numbers [count, 12], and the hidden letters [count]."""
+    chosen = words[torch.randint(len(words), (count,), device=device)].clone()
+    lengths = (chosen != PADDING).sum(dim=1)
+    places = (torch.rand(count, device=device) * lengths).long()[:, None]
+    letters = chosen.gather(1, places)[:, 0]
+    return chosen.scatter(1, places, HIDDEN), letters
+
+
+class LetterFinder(nn.Module):
+    """Words with one hidden letter [B, 12] → logits [B, 27] of that letter."""
+
+    def __init__(self, mask, num_channels, num_layers):
+        super().__init__()
+        self.embedding = TokenEmbedding(28, num_channels, longest=12)
+        self.encoder = Encoder(num_layers, num_channels, 4, 2 * num_channels, attend=by_torch)
+        self.to_logits = nn.Linear(num_channels, 27)
+        self.register_buffer("mask", mask)
+
+    def forward(self, words):
+        real = (words != PADDING)[:, None, None, :]
+        found = self.encoder(self.embedding(words), real & self.mask)
+        return self.to_logits(found[words == HIDDEN])
+
+
+# %% [markdown]
+# **Predict, then run.** By how much is it better to see both sides?
+
+# %%
+num_words, num_epochs, rate = hardware.by_profile(smoke=8000, cpu=60_000, gpu=200_000), 3, 0.01
+hidden_train, hidden_val = hide_one(train_words, num_words), hide_one(val_words, 3000)
+masks = {"both sides": torch.ones(12, 12, dtype=torch.bool), "only the left": causal_mask(12)}
+finders, found = {}, {}
+for name, mask in masks.items():
+    torch.manual_seed(seed)
+    finders[name] = LetterFinder(
+        mask, *hardware.by_profile(smoke=(32, 1), cpu=(48, 2), gpu=(96, 3))
+    )
+    finders[name].to(device)
+    history = training.fit(
+        finders[name],
+        hidden_train,
+        hidden_val,
+        num_epochs=hardware.by_profile(smoke=2, cpu=3, gpu=4),
+        optimizer=torch.optim.Adam(finders[name].parameters(), lr=rate),
+        schedule=lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, rate, steps
+        ),
+        batch_size=hardware.by_profile(smoke=32, cpu=128, gpu=256),
+        title=f"Look to {name}" if name == "both sides" else "Look to the left",
+    )
+    found[name] = history.val_accuracy[-1], history.val_loss[-1]
+
+# %%
+commonest = (hidden_val[1] == hidden_train[1].mode().values).float().mean().item()
+for name, (share, loss) in found.items():
+    print(f"{name}: {share:.1%} of the letters found, loss {loss:.2f}")
+print(f"always the commonest letter: {commonest:.1%}; guessing has the loss {math.log(26):.2f}")
+assert found["both sides"][1] < found["only the left"][1] - 0.05
+assert min(share for share, _ in found.values()) > commonest
+
+# %% [markdown]
+# Whoever sees both sides knows much more. So why look to the left alone? Because a text is *written* from left
+# to right: to write, a model must not need what is still to come.
+#
+# Try words of your own, with one `_` each.
+
+# %%
+for word in ("mo_ie", "act_r", "beautifu_", "q_een", "_ood"):
+    guesses = []
+    for name, finder in finders.items():
+        logits = training.predict(finder, torch.tensor([as_numbers(word)], device=device))[0]
+        best_three = logits[1:].topk(3).indices.tolist()
+        guesses.append(f"{name} {' '.join(chr(ord('a') + place) for place in best_three)}")
+    print(f"{word:10} {', '.join(guesses)}")
+
+# %% [markdown]
+# ## 11 · The test, once
+#
+# All choices are made. Both networks of section 7 now answer the test programs, which they have never seen.
+
+# %%
+test_accuracy = training.accuracy(retriever, x_test, y_test)
+mlp_accuracy = training.accuracy(best[equal][0], x_test, y_test)
+report("attention.retrieval_accuracy", test_accuracy)
+report("attention.mlp_accuracy", mlp_accuracy)
+
+# %% [markdown]
+# ## Recap
+#
+# 1. Attention is an average of values; the weights are the softmax of query · key. Divided by √D, the scores
+#    keep variance 1, and the softmax keeps its slopes.
+# 2. A mask takes forbidden places out of the *scores*, before the softmax. Whether it holds is shown by
+#    changing one token and looking at what else changes.
+# 3. Heads share the channels: cut the channels first, then swap axes. Places have to be added to the tokens.
+#    Layer norm, attention, layer norm, feed-forward, each result added to the stream, is an encoder layer, and
+#    it is PyTorch's.
+# 4. One layer learned to look up what a program has stored last; an MLP of equal size did not, and a large one
+#    learned by heart. The heads look at the line with the answer, and need places to know which is the last.
+# 5. Scores grow as T². PyTorch's function does not keep them: memory grows as T, time still as T².
+
+# %% [markdown]
+# ## What to try next
+#
+# Change one thing, guess the direction first, and judge on the *validation* programs.
+#
+# - **One head, or four**: `Retriever(num_heads=1)`. Expect nearly the same accuracy: one look-up is enough here.
+# - **No feed-forward**: in a copy of `EncoderLayer` leave out its second line. Expect little harm: this task
+#   needs looking, not computing.
+# - **Clocks for places**: in `Retriever`, `sinusoidal_positions(num_lines + 1, num_channels)` in place of the
+#   learned vectors. Expect about the same accuracy.
+# - **Fewer programs**: train on a tenth of them, with ten times the epochs. Expect a lower accuracy, and one
+#   that is higher in training than in validation.
+
+# %% [markdown]
+# ## References
+#
+# - A. Vaswani and others (2017), *Attention is all you need*: scaled dot-product attention, heads, clocks for
+#   places, the encoder layer. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762)
+# - D. Bahdanau, K. Cho, Y. Bengio (2015), *Neural machine translation by jointly learning to align and
+#   translate*: where attention came from. [arXiv:1409.0473](https://arxiv.org/abs/1409.0473)
+# - J. L. Ba, J. R. Kiros, G. E. Hinton (2016), *Layer normalization*.
+#   [arXiv:1607.06450](https://arxiv.org/abs/1607.06450)
+# - R. Xiong and others (2020), *On layer normalization in the Transformer architecture*: norm first or last.
+#   [arXiv:2002.04745](https://arxiv.org/abs/2002.04745)
+# - T. Dao and others (2022), *FlashAttention: fast and memory-efficient exact attention with IO-awareness*.
+#   [arXiv:2205.14135](https://arxiv.org/abs/2205.14135)
+# - S. Jain, B. C. Wallace (2019), *Attention is not explanation*: what weights do not show.
+#   [arXiv:1902.10186](https://arxiv.org/abs/1902.10186)
