@@ -250,7 +250,8 @@ class StatusLine:
 
     def __init__(self) -> None:
         self._handle: Any = None
-        self._begun: float | None = None  # when, and after which round, `how_far` was first called
+        self._first = 0  # the round after which `how_far` was first called, and when
+        self._begun = self._noted = 0.0
 
     def show(self, sentence: str) -> None:
         """Put `sentence` in the place of the one before."""
@@ -266,8 +267,8 @@ class StatusLine:
         To be called after every round; most calls do nothing, so that they cost nothing.
         """
         now = time.monotonic()
-        if done == 1 or self._begun is None:
-            self._begun, self._first, self._noted = now, done, now
+        if not 0 < self._first < done:
+            self._first, self._begun, self._noted = done, now, now
         if done == total:
             self.show(f"{total} rounds.")
         elif now - self._noted > SECONDS_BETWEEN_NOTES:

@@ -70,18 +70,31 @@ def judge_both(discriminator, real, fake):
     return discriminator(real), discriminator(fake)
 
 
+def start_small(model):
+    """Draw the weights of all convolutions and dense layers with a deviation of 0.02; return model.
+
+    Radford and others start like this. With torch's own, larger start our GANs ended clearly worse.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+    return model
+
+
 def generator(num_inputs, width):
     """Noise [B, num_inputs] → images [B, 1, 28, 28]: from 7 × 7 places to 14 × 14 to 28 × 28."""
-    return nn.Sequential(
-        nn.Linear(num_inputs, 2 * width * 7 * 7, bias=False),
-        nn.BatchNorm1d(2 * width * 7 * 7),
-        nn.ReLU(),
-        nn.Unflatten(1, (2 * width, 7, 7)),
-        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
-        nn.Tanh(),
+    return start_small(
+        nn.Sequential(
+            nn.Linear(num_inputs, 2 * width * 7 * 7, bias=False),
+            nn.BatchNorm1d(2 * width * 7 * 7),
+            nn.ReLU(),
+            nn.Unflatten(1, (2 * width, 7, 7)),
+            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1),
+            nn.Tanh(),
+        )
     )
 
 
@@ -112,6 +125,7 @@ class Discriminator(nn.Module):
         self.of_label = nn.Embedding(num_classes, 2 * width * 7 * 7) if num_classes else None
         if num_classes:
             nn.init.zeros_(self.of_label.weight)
+        start_small(self)
 
     def forward(self, images, labels=None):
         features = self.features(images)
