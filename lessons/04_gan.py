@@ -358,11 +358,12 @@ for loss_function in (minimax_loss, generator_loss):
     (slope,) = torch.autograd.grad(loss_function(at) * len(at), at)  # times B: undo the mean
     slopes.append(slope.numpy())
 figure, drawing = plots.axes("How strongly a fake's logit is pushed", "logit of the fake", "slope")
-drawing.plot(logits, slopes[0], "--", label="minimax: log(1 − D)")
-drawing.plot(logits, slopes[1], label="with label 1: −log D")
+places = logits.numpy()
+drawing.plot(places, slopes[0], "--", label="minimax: log(1 − D)")
+drawing.plot(places, slopes[1], label="with label 1: −log D")
 drawing.axvline(-5, linestyle=":", color="grey")
 drawing.legend()
-at_minus_5 = [slope[np.abs(logits + 5).argmin()] for slope in slopes]
+at_minus_5 = [slope[np.abs(places + 5).argmin()] for slope in slopes]
 in_words = f"at −5: minimax {at_minus_5[0]:.3f}, with label 1 {at_minus_5[1]:.3f}"
 plots.show(figure, f"Slopes of two losses over the logit; {in_words}")
 print(in_words)
