@@ -393,11 +393,12 @@ assert {"GetItem", "Pad"} <= {type(operation).__name__ for operation in mine.ope
 
 
 # %%
+colour_mean, colour_variance = x_train.mean(axis=(0, 1, 2)), x_train.var(axis=(0, 1, 2))
+
+
 def network(block, blocks_per_stage, size, model_class=keras.Model):
     """A model [B, size, size, 3] → logits [B, K], of three stages of blocks."""
-    standardise = keras.layers.Normalization(
-        mean=x_train.mean(axis=(0, 1, 2)), variance=x_train.var(axis=(0, 1, 2))
-    )
+    standardise = keras.layers.Normalization(mean=colour_mean, variance=colour_variance)
     inputs = keras.Input((size, size, 3))
     x = keras.layers.ReLU()(conv_norm(standardise(inputs), 16))
     for channels in (16, 32, 64):
@@ -593,7 +594,7 @@ def train_resnet(batch_size):
     if profile == "gpu":
         callbacks.append(keras.callbacks.BackupAndRestore("resnet20_tensorflow_backup"))
     batches = training_batches(x_train, y_train, batch_size, move)
-    validation = {"validation_data": (x_val, y_val), "validation_batch_size": 500}
+    validation = {"validation_data": (x_val, y_val), "validation_batch_size": 100}
     options = {"epochs": num_epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
     return model, model.fit(batches, **validation, **options)
 
@@ -758,7 +759,7 @@ print(f"length of the slopes in the first epoch: {lengths}")
 
 # %%
 x_test, y_test = images.x_test[:, ::every, ::every], images.y_test
-logits = resnet20.predict(x_test, batch_size=500, verbose=0)
+logits = resnet20.predict(x_test, batch_size=100, verbose=0)
 probabilities = tf.nn.softmax(logits).numpy()
 answers = probabilities.argmax(axis=1)
 report("resnet_tensorflow.test_accuracy", np.mean(answers == y_test), data=images)
