@@ -286,6 +286,8 @@ class StatusLine:
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._first = 0  # the round after which `how_far` was first called, and when
+        self._begun = self._noted = 0.0
 
     def show(self, sentence: str) -> None:
         """Put `sentence` in the place of the one before."""
@@ -294,6 +296,22 @@ class StatusLine:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
+
+    def how_far(self, done: int, total: int) -> None:
+        """Say how far a loop is, after `done` of `total` rounds, and how long it will still take.
+
+        To be called after every round; most calls do nothing, so that they cost nothing.
+        """
+        now = time.monotonic()
+        if not 0 < self._first < done:
+            self._first, self._begun, self._noted = done, now, now
+        if done == total:
+            self.show(f"{total} rounds in {now - self._begun:.1f} s.")
+        elif now - self._noted > SECONDS_BETWEEN_NOTES:
+            self._noted = now
+            per_round = (now - self._begun) / (done - self._first)
+            left = duration(per_round * (total - done))
+            self.show(f"Round {done} of {total}, about {left} left.")
 
     def keras_callback(self) -> Any:
         """A callback for Keras' `fit` that says how far it is and how long it will still take.

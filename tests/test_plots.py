@@ -179,6 +179,28 @@ def test_a_spread_has_a_row_for_each_name_and_says_how_far_the_runs_reach(shown)
     assert shown[0]["picture"].height > shown[1]["picture"].height
 
 
+def test_a_line_says_how_far_a_loop_is_and_how_long_it_will_take(monkeypatch):
+    clock = itertools.count(0.0, 2.0)  # two seconds a round
+    monkeypatch.setattr(plots.time, "monotonic", lambda: next(clock))
+    line, said = plots.StatusLine(), []
+    monkeypatch.setattr(line, "show", said.append)
+    for done in (1, 2, 3, 4):
+        line.how_far(done, 4)
+    assert said == [
+        "Round 2 of 4, about 4 s left.",
+        "Round 3 of 4, about 2 s left.",
+        "4 rounds in 6.0 s.",
+    ]
+
+
+def test_a_quick_loop_is_not_slowed_down_by_its_line(monkeypatch):
+    line, said = plots.StatusLine(), []
+    monkeypatch.setattr(line, "show", said.append)
+    for done in range(1, 1001):
+        line.how_far(done, 1000)
+    assert len(said) < 10 and said[-1].startswith("1000 rounds in ")
+
+
 def test_a_line_says_how_far_keras_is_and_how_long_it_will_take(monkeypatch):
     pytest.importorskip("tensorflow")
     clock = itertools.count(0.0, 10.0)
