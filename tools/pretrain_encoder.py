@@ -259,7 +259,7 @@ def masking_rates(shares: torch.Tensor) -> torch.Tensor:
 
 
 def learning_rate(step: int) -> float:
-    """It grows for WARM_UP steps, stays, and falls with the root of the steps from FALLS_FROM on."""
+    """It grows until WARM_UP, and from FALLS_FROM on it falls with the root of the steps."""
     return LEARNING_RATE * min(step / WARM_UP, 1.0, (FALLS_FROM / step) ** 0.5)
 
 

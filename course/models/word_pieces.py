@@ -4,6 +4,7 @@ After Schuster and Nakajima (2012), "Japanese and Korean voice search"; as BERT 
 that goes on with a word begins with ##.
 """
 
+import itertools
 from collections import Counter
 
 from tokenizers import (
@@ -16,8 +17,8 @@ from tokenizers import (
     trainers,
 )
 
-from course.models.byte_pairs import merge
 from course.models.bert import CLS, PAD, SEP, SPECIAL_TOKENS, UNKNOWN
+from course.models.byte_pairs import merge
 
 GOES_ON = "##"
 
@@ -54,7 +55,7 @@ def learn_pieces(counts, num_joins):
         for word, parts in words.items():
             for part in parts:
                 single[part] += counts[word]
-            for pair in zip(parts, parts[1:]):
+            for pair in itertools.pairwise(parts):
                 pairs[pair] += counts[word]
         if not pairs:
             break
