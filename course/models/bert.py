@@ -149,13 +149,12 @@ def mean_surprise(logits, targets):
     return -log_probabilities[torch.arange(len(targets)), targets].mean()
 
 
-def masked_loss(logits, targets):
-    """The mean surprise at the places that are asked for: logits [B, T, V] → one number.
+def masked_loss(logits, tokens, asked):
+    """The mean surprise at the places that are asked for, in nats: logits [B, T, V] → one number.
 
-    targets: [B, T], NOT_ASKED where a place does not count.
+    tokens: what really stood there, [B, T]; asked: True at the places that count, [B, T].
     """
-    asked = targets != NOT_ASKED
-    return functional.cross_entropy(logits[asked], targets[asked])
+    return functional.cross_entropy(logits[asked], tokens[asked])
 
 
 class BertForPretraining(nn.Module):
