@@ -164,7 +164,7 @@ BATCHES_BY_LENGTH = Exercise(
         "from the shortest text to the longest.",
         "Go through them and collect a batch. Before you add a text: how many tokens would the "
         "batch have, filled up?",
-        "`(len(batch) + 1) * lengths[place]`, as the new text is the longest so far. If that is too "
-        "much, put the batch away and begin a new one.",
+        "`(len(batch) + 1) * lengths[place]`, as the new text is the longest so far. If that is "
+        "too much, put the batch away and begin a new one.",
     ),
 )
