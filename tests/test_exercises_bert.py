@@ -192,7 +192,7 @@ def read_with_the_own_mask(encoder, tokens, lengths):
 
 def read_one_by_one(encoder, tokens, lengths):
     rows = []
-    for row, length in zip(tokens, lengths):
+    for row, length in zip(tokens, lengths, strict=True):
         mask = padding_mask(length[None], len(row))
         rows.append(encoder(row[None], None, mask)[0])
     return torch.stack(rows)
@@ -272,7 +272,7 @@ def right_ones(logits, targets):
 
 def surprise_by_loop(logits, targets):
     total = 0
-    for row, target in zip(logits, targets):
+    for row, target in zip(logits, targets, strict=True):
         total = total + torch.logsumexp(row, 0) - row[target]
     return total / len(targets)
 
@@ -397,15 +397,18 @@ BATCHES_BY_LENGTH = {
 }
 
 
+ANSWERS = {
+    "bert.split_word": SPLIT_WORD,
+    "bert.masked": MASKED,
+    "bert.read_both_ways": READ_BOTH_WAYS,
+    "bert.logits_where_asked": LOGITS_WHERE_ASKED,
+    "bert.mean_surprise": MEAN_SURPRISE,
+    "bert.masked_loss": MASKED_LOSS,
+    "bert.batches_by_length": BATCHES_BY_LENGTH,
+}
+
+
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
-    answers = {
-        "bert.split_word": SPLIT_WORD,
-        "bert.masked": MASKED,
-        "bert.read_both_ways": READ_BOTH_WAYS,
-        "bert.logits_where_asked": LOGITS_WHERE_ASKED,
-        "bert.mean_surprise": MEAN_SURPRISE,
-        "bert.masked_loss": MASKED_LOSS,
-        "bert.batches_by_length": BATCHES_BY_LENGTH,
-    }
+    answers = ANSWERS
     num_draws = 100
