@@ -59,7 +59,8 @@ def learn_pieces(counts, num_joins):
                 pairs[pair] += counts[word]
         if not pairs:
             break
-        best = min(pairs, key=lambda pair: (-pairs[pair] / single[pair[0]] / single[pair[1]], pair))
+        by_chance = {pair: single[pair[0]] * single[pair[1]] for pair in pairs}
+        best = min(pairs, key=lambda pair: (-pairs[pair] / by_chance[pair], pair))
         pieces.append(joined(best))
         for word, parts in words.items():
             words[word] = merge(parts, best, joined(best))
@@ -71,17 +72,18 @@ def joined(pair):
     return pair[0] + pair[1].removeprefix(GOES_ON)
 
 
-def train_tokenizer(texts, num_symbols):
+def train_tokenizer(texts, num_symbols, num_letters=150):
     """A tokenizer that has learned `num_symbols` pieces (SPECIAL_TOKENS first) from the texts.
 
-    Text is read in small letters and without accents. The library joins the most frequent pair,
-    and then cuts words as `split_word` does.
+    Text is read in small letters and without accents; each Chinese character is a word of its own.
+    The library joins the most frequent pair, and then cuts words as `split_word` does.
+    num_letters: how many different letters and signs are kept, the most frequent ones.
     """
     tokenizer = _empty(models.WordPiece(unk_token=SPECIAL_TOKENS[UNKNOWN]))
     trainer = trainers.WordPieceTrainer(
         vocab_size=num_symbols,
         special_tokens=list(SPECIAL_TOKENS),
-        limit_alphabet=150,
+        limit_alphabet=num_letters,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
