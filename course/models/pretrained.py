@@ -41,6 +41,21 @@ def load(file):
     return model.eval(), tokenizer_of(header["pieces"]), header["about"]
 
 
+def empty_copy(encoder, dropout=0.0):
+    """An encoder of the same sizes whose weights are drawn anew."""
+    num_symbols, num_channels = encoder.embedding.of_token.weight.shape
+    layers = encoder.encoder.layers
+    return Bert(
+        num_symbols,
+        num_channels,
+        layers[0].attention.num_heads,
+        len(layers),
+        encoder.embedding.of_place.num_embeddings,
+        layers[0].norm_first,
+        dropout,
+    )
+
+
 def shipped():
     """The encoders that come with the course: their files, from the least trained on."""
     return sorted(FOLDER.glob("encoder_*.safetensors"), key=lambda file: tokens_read(file))
