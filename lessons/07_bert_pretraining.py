@@ -33,6 +33,7 @@
 # As always, every exercise may be skipped: the course's own answer then stands in.
 
 # %%
+import itertools
 import math
 import random
 import time
@@ -132,7 +133,7 @@ assert all(same)
 # Two results: the inputs, and the targets, which are `NOT_ASKED` where nothing was chosen.
 
 # %%
-from course.models.bert import CLS, MASK, NOT_ASKED, PAD, SEP, SPECIAL_TOKENS
+from course.models.bert import MASK, NOT_ASKED, PAD, SEP, SPECIAL_TOKENS
 
 print(dict(enumerate(SPECIAL_TOKENS)), "NOT_ASKED:", NOT_ASKED)
 
@@ -194,7 +195,7 @@ def sentence_pairs(documents, rng):
     """Neighbours, half of them with a second sentence from another document: (A, B, follows)."""
     pairs = []
     for place, sentences in enumerate(documents):
-        for first, second in zip(sentences, sentences[1:]):
+        for first, second in itertools.pairwise(sentences):
             follows = rng.random() < 0.5
             if not follows:
                 other = (place + rng.randrange(1, len(documents))) % len(documents)
