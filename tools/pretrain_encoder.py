@@ -3,9 +3,10 @@
 usage: python tools/pretrain_encoder.py [--folder FOLDER] [--tokens MILLIONS] [--seed N]
                                         [--threads N] [--steps N]
 
-One run with masked words, kept each time it has read four times as much text: after 1, 4, 16, 64
-million tokens, and so on until --tokens. Each time it writes encoder_NNNM.safetensors into
-the folder: weights, word pieces, log, and how good it is at guessing words of reviews that it never
+One run with masked words. It begins with vectors from counting which word pieces stand near each
+other, and is kept there, and each time it has read four times as much text: after 1, 4, 16, 64
+million tokens, and so on until --tokens. Each time it writes encoder_NNNM.safetensors into the
+folder: weights, word pieces, log, and how good it is at guessing words of reviews that it never
 read. Copy the ones to ship to course/samples, and the numbers into course/samples/encoders.md.
 
 The run may be stopped at any time (Ctrl-C, or the machine goes down): the same command goes on from
@@ -31,7 +32,16 @@ from torch.nn import functional
 from course import data, hardware
 from course.datasets.recipes import cache_folder
 from course.models import pretrained, word_pieces
-from course.models.bert import NOT_ASKED, SPECIAL_TOKENS, Bert, BertForPretraining, masked
+from course.models.bert import (
+    NOT_ASKED,
+    SPECIAL_TOKENS,
+    Bert,
+    BertForPretraining,
+    groups_of_weights,
+    masked,
+    start_from_counts,
+)
+from course.models.word_vectors import counted_vectors
 
 NUM_SYMBOLS, LENGTH, BATCH_SIZE = 8192, 64, 32
 NUM_HEADS, NUM_LAYERS, NUM_CHANNELS, LONGEST = 4, 2, 128, 128
@@ -84,11 +94,11 @@ class Run:
         counts = torch.bincount(self.rows.flatten(), minlength=NUM_SYMBOLS).double()
         counts[: len(SPECIAL_TOKENS)] = 0
         self.shares = counts / counts.sum()
-        self.rates = masking_rates(self.shares)
+        self.masking = masking_rates(self.shares)
         print(f"{len(self.rows):,} rows of {LENGTH} tokens.", flush=True)
-        self._make_model()
         self.step, self.seconds, self.log = 0, 0.0, []
         self.reading = -1  # which pass over the text the order of its rows is for
+        self._make_model()
 
     def _rows(self, texts: list[str]) -> torch.Tensor:
         encoded = word_pieces.encode(self.tokenizer, texts, longest=1_000_000)
@@ -101,13 +111,16 @@ class Run:
             "num_layers": NUM_LAYERS, "longest": LONGEST,
         }  # fmt: skip
         self.model = BertForPretraining(Bert(**self.sizes))
-        with torch.no_grad():  # it begins with how frequent each token is
-            self.model.head.bias.copy_(self.shares.clamp_min(1e-7).log())
+        if not self.file.exists():
+            print("Counting which pieces stand near each other.", flush=True)
+            started = processor_seconds()
+            vectors = counted_vectors(self.rows.flatten(), NUM_SYMBOLS, NUM_CHANNELS)
+            start_from_counts(self.model, vectors, self.shares)
+            self.seconds = processor_seconds() - started
         self.model.to(self.device)
-        matrices = [one for one in self.model.parameters() if one.dim() > 1]
-        others = [one for one in self.model.parameters() if one.dim() == 1]
-        groups = [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.98))
+        groups = groups_of_weights(self.model, LEARNING_RATE)
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.averaged = {name: one.clone() for name, one in self.model.state_dict().items()}
 
     @property
@@ -118,6 +131,8 @@ class Run:
     def to(self, tokens: int, most_steps: int | None = None) -> None:
         """Read until there are so many tokens, or steps; keep the model at each power of four."""
         saved, sum_of_losses, since = time.monotonic(), 0.0, 0
+        if self.step == 0:
+            self.keep(0)
         while self.tokens < tokens and (most_steps is None or self.step < most_steps):
             before, started = self.tokens, processor_seconds()
             sum_of_losses, since = sum_of_losses + self.train_step(), since + 1
@@ -125,8 +140,9 @@ class Run:
             if self.step % STEPS_BETWEEN_NOTES == 0:
                 self.note(sum_of_losses / since, tokens)
                 sum_of_losses, since = 0.0, 0
-            if reached := [size for size in kept_sizes(tokens) if before < size <= self.tokens]:
-                self.keep(reached[0] // 1_000_000)
+            for size in kept_sizes(tokens):
+                if before < size <= self.tokens:
+                    self.keep(size // 1_000_000)
             if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
                 self.save()
                 saved = time.monotonic()
@@ -142,10 +158,10 @@ class Run:
             self.reading = reading
         rows = self.rows[self.order[place * BATCH_SIZE : (place + 1) * BATCH_SIZE]]
         torch.manual_seed(self.seed * 1_000_000_007 + self.step)
-        inputs, targets = masked(rows, NUM_SYMBOLS, self.rates[rows])
+        inputs, targets = masked(rows, NUM_SYMBOLS, self.masking[rows])
         self.step += 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share_of_rate(self.step)
         loss = self._loss(inputs, targets)
         self.optimizer.zero_grad()
         loss.backward()
@@ -258,9 +274,9 @@ def masking_rates(shares: torch.Tensor) -> torch.Tensor:
     return (RATE * weights / (weights * shares).sum()).clamp(max=0.5).float()
 
 
-def learning_rate(step: int) -> float:
+def share_of_rate(step: int) -> float:
     """It grows until WARM_UP, and from FALLS_FROM on it falls with the root of the steps."""
-    return LEARNING_RATE * min(step / WARM_UP, 1.0, (FALLS_FROM / step) ** 0.5)
+    return min(step / WARM_UP, 1.0, (FALLS_FROM / step) ** 0.5)
 
 
 def kept_sizes(tokens: int) -> list[int]:

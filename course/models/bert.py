@@ -181,6 +181,34 @@ class BertForPretraining(nn.Module):
         return logits_where_asked(hidden, targets, self.guess)
 
 
+def start_from_counts(model, vectors, shares):
+    """Give a `BertForPretraining` what can be known by counting, before it learns anything else.
+
+    vectors: one for each token, [V, C], as `counted_vectors` makes them; shares: how frequent each
+    token is, [V], so that the head begins with the right frequencies.
+    """
+    with torch.no_grad():
+        model.encoder.embedding.of_token.weight.copy_(0.05 * vectors)
+        model.head.bias.copy_(shares.clamp_min(1e-7).log())
+
+
+def groups_of_weights(model, rate):
+    """What AdamW is to learn in a `BertForPretraining`, and how fast; rate: of most weights.
+
+    Adam moves each number by about its rate, also where the slope is tiny. The vectors of the
+    tokens are small numbers, and most tokens are rare: at the full rate they would be shaken apart.
+    """
+    of_token = model.encoder.embedding.of_token.weight
+    rest = [weights for weights in model.parameters() if weights is not of_token]
+    matrices = [weights for weights in rest if weights.dim() > 1]
+    others = [weights for weights in rest if weights.dim() == 1]
+    return [
+        {"params": matrices, "lr": rate, "weight_decay": 0.01},
+        {"params": others, "lr": rate, "weight_decay": 0.0},
+        {"params": [of_token], "lr": 0.1 * rate, "weight_decay": 0.0},
+    ]
+
+
 def mean_over_tokens(hidden, mask):
     """The mean over the real tokens of each sequence: [B, T, C] → [B, C].
 
