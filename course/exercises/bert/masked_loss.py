@@ -147,7 +147,7 @@ MASKED_LOSS = Exercise(
     ),
     advice=(
         (
-            r"Expected target size|Expected input batch_size|size mismatch|batch_size",
+            r"Expected target size|batch_size|class probabilities|size mismatch",
             "Logits and tokens have to be of equal length: `logits[asked]` and `tokens[asked]`.",
         ),
     ),
