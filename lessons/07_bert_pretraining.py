@@ -453,26 +453,21 @@ def mean_surprise(logits, targets):
 
 
 # %% [markdown]
-# The second fault. A colleague's loss compares the logits at *all* places with the text. It looks wonderful:
+# The second fault. A colleague's loss compares the logits at *all* places with the text. His “model” has no attention
+# at all. At each place it takes the vector of the token that it reads there, and compares it with the vectors of all
+# tokens. The loss looks wonderful:
 
 # %%
-copying = new_model()
-with torch.no_grad():  # a model that only knows which token it reads, and gives it a high logit
-    for part in (copying.encoder.encoder, copying.head.transform):
-        for weights in part.parameters():
-            weights.mul_(0.0 if weights.dim() > 1 else 1.0)
-    copying.encoder.embedding.of_token.weight.mul_(25)
-few = train_rows[:16]
+few = train_rows[:100].cpu()  # [B, T]
 inputs, targets = masked(few, num_symbols)
-with torch.no_grad():
-    hidden = copying.encoder.embedding(inputs)
-    logits = hidden @ copying.encoder.embedding.of_token.weight.T
+torch.manual_seed(seed)
+vectors = torch.randn(num_symbols, 64)
+logits = vectors[inputs] @ vectors.T / 4  # [B, T, V]
 everywhere = functional.cross_entropy(logits.transpose(1, 2), few).item()
 print(f"at all places {everywhere:.2f} nats; every token equally likely would be {math.log(num_symbols):.2f}")
+assert everywhere < 2
 
 # %% [markdown]
-# But this “model” has no attention at all. It says at each place the token that it reads there.
-#
 # **Bug hunt.** Mend the loss: only places that are asked for count.
 
 
@@ -550,15 +545,36 @@ def val_loss(model):
 
 
 # %% [markdown]
+# One thing can be had for almost nothing. Which tokens stand near which others can be *counted*, without any network.
+# From a table of these counts, how much more often than by chance, one gets a vector for each token: those with like
+# neighbours have like vectors. It is an old idea, and a strong one. (The table is split into factors, a tool of linear
+# algebra; `word_vectors.py` in `course/models` does it in 40 lines.) Our model starts with these vectors.
+
+# %%
+from course.models.word_vectors import counted_vectors
+
+torch.manual_seed(seed)
+started = time.perf_counter()
+vectors = counted_vectors(train_rows.flatten().cpu(), num_symbols, num_channels)
+print(f"counted in {time.perf_counter() - started:.1f} s")
+alike = torch.corrcoef(vectors)
+for word in ("film", "good", "bad", "she"):
+    nearest = alike[tokenizer.token_to_id(word)].topk(7).indices.tolist()
+    print(f"{word}:", ", ".join(vocabulary[number] for number in nearest[1:]))
+
+# %% [markdown]
 # The loop is lesson 01's. The learning rate rises, then falls to 0; slopes are cut where they are very large. You
-# may interrupt it: the model keeps what it has learned.
+# may interrupt it: the model keeps what it has learned. (`groups_of_weights` gives the vectors of the tokens a smaller
+# rate: rare tokens would be shaken apart otherwise.)
 
 
 # %%
 def pretrain(model, rows, num_steps, rate, title):
     """Fill gaps for so many steps; show the loss in validation beside the unigram entropy."""
-    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, num_steps, pct_start=0.1)
+    groups = bert.groups_of_weights(model, rate)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+    rates = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, num_steps, pct_start=0.1)
     curves = plots.LiveCurves("validation loss, nats", "unigram entropy", title=title, x_label="part")
     line, started = plots.StatusLine(), time.monotonic()
     for step in range(1, num_steps + 1):
@@ -575,11 +591,12 @@ def pretrain(model, rows, num_steps, rate, title):
     return time.monotonic() - started
 
 
+# %%
 num_steps = hardware.by_profile(smoke=120, cpu=1000, gpu=3000)
 rate = hardware.by_profile(smoke=5e-3, cpu=3e-3, gpu=1e-3)
 model = new_model()
-with torch.no_grad():
-    model.head.bias.copy_(shares.clamp_min(1e-7).log())
+bert.start_from_counts(model, vectors, shares)
+before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
 seconds = pretrain(model, train_rows, num_steps, rate, "Pretraining")
 seen = num_steps * batch_size * length / train_rows.numel()
 print(f"{seconds:.0f} s; the text was read {seen:.1f} times")
@@ -649,7 +666,7 @@ print(f"{label_counts} labels, {num_choices} choices each; {val_count} validatio
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 
 @torch.no_grad()
@@ -681,17 +698,19 @@ def scores(features, strengths=(0.003, 0.01, 0.03, 0.1), scaler=StandardScaler):
 
 
 # %% [markdown]
-# **Predict, then run.** Three models are compared: an encoder whose weights are *random*, yours after its minutes of
-# pretraining, and no network at all: **TF-IDF**, which counts words, rare ones more. Which order?
+# **Predict, then run.** Four are compared: an encoder whose weights are *random*; yours before its pretraining, with
+# vectors that were *counted*; yours after it; and no network at all: **TF-IDF**, which counts words, rare ones more.
+# Which order?
 
 # %%
 curve = {"random": scores(sentence_vectors(new_model().encoder, tokenizer, x_all))}
+counted = pretrained.empty_copy(model.encoder)
+counted.load_state_dict(before)
+curve["counted"] = scores(sentence_vectors(counted, tokenizer, x_all))
 curve["yours"] = scores(sentence_vectors(model.encoder, tokenizer, x_all))
 words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
 words.fit(x_all[:pool])
 as_counts = words.transform(x_all)
-from sklearn.preprocessing import MaxAbsScaler
-
 curve["TF-IDF"] = scores(as_counts, strengths=(1, 4, 16), scaler=MaxAbsScaler)
 
 
@@ -708,7 +727,7 @@ show_scores(curve)
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# A few minutes of filling gaps teach which words are frequent, which stand side by side, a little grammar. That
+# A few minutes of filling gaps on little text teach which words are frequent, which stand side by side, a little grammar. That
 # “gripping” is praise, and “tedious” is not, needs far more text. Counting words needs no pretraining at all. Whoever
 # compares a small pretrained model with nothing but its random twin can claim a success that is none.
 # </details>
@@ -842,14 +861,14 @@ chinese_rows = word_pieces.packed(word_pieces.encode(characters, few_texts, 10_0
 train_rows, val_rows = (torch.tensor(part, device=device) for part in (chinese_rows[:-200], chinese_rows[-200:]))
 shares = torch.bincount(train_rows.flatten().cpu(), minlength=num_symbols).float() + 0.1
 shares[: len(SPECIAL_TOKENS)] = 0
+shares /= shares.sum()
 val_inputs, val_targets = masked(val_rows.cpu(), num_symbols)
 val_asked = val_targets[val_targets != NOT_ASKED]
-unigram = -(shares / shares.sum())[val_asked].log().mean().item()
+unigram = -shares[val_asked].log().mean().item()
 
 # %%
 chinese_model = new_model()
-with torch.no_grad():
-    chinese_model.head.bias.copy_((shares / shares.sum()).clamp_min(1e-7).log())
+bert.start_from_counts(chinese_model, counted_vectors(train_rows.flatten().cpu(), num_symbols, num_channels), shares)
 pretrain(chinese_model, train_rows, hardware.by_profile(smoke=60, cpu=500, gpu=3000), rate, "Chinese characters")
 loss = val_loss(chinese_model)
 print(f"loss {loss:.3f}, unigram entropy {unigram:.3f}")
