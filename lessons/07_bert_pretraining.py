@@ -738,11 +738,11 @@ show_scores(curve)
 computing = {}
 for file in files[-1:] if profile == "smoke" else files:
     kept, its_tokenizer, about = pretrained.load(file)
-    name = f"{about['tokens'] / 1e6:.0f} million tokens"
+    name = f"{about['tokens'] / 1e6:.0f} million tokens" if about["tokens"] else "counted on IMDB"
     computing[name] = about["processor_seconds"] / 60
     curve[name] = scores(sentence_vectors(kept.encoder, its_tokenizer, x_all))
     validation = about["validation"]
-    print(f"{name}: {computing[name]:.0f} processor minutes, loss {validation['loss']:.2f} (unigram {validation['unigram']:.2f})")
+    print(f"{name}: {computing[name]:.1f} processor minutes, loss {validation['loss']:.2f} (unigram {validation['unigram']:.2f})")
 show_scores(computing)
 
 # %% [markdown]
@@ -855,8 +855,9 @@ report("bert.gain_of_pretraining", gain.mean(), data=sentences)
 # %%
 chinese = data.chinese_reviews()
 few_texts = chinese.x_train[: hardware.by_profile(smoke=1500, cpu=6000, gpu=14_000)]
-num_symbols = hardware.by_profile(smoke=1500, cpu=3000, gpu=4000)
-characters = word_pieces.train_tokenizer(few_texts, num_symbols, num_letters=num_symbols)
+most_pieces = hardware.by_profile(smoke=1500, cpu=3000, gpu=4000)
+characters = word_pieces.train_tokenizer(few_texts, most_pieces, num_letters=most_pieces // 2)
+num_symbols = characters.get_vocab_size()
 chinese_rows = word_pieces.packed(word_pieces.encode(characters, few_texts, 10_000), length)
 train_rows, val_rows = (torch.tensor(part, device=device) for part in (chinese_rows[:-200], chinese_rows[-200:]))
 shares = torch.bincount(train_rows.flatten().cpu(), minlength=num_symbols).float() + 0.1
