@@ -663,12 +663,6 @@ print(f"{label_counts} labels, {num_choices} choices each; {val_count} validatio
 # logistic regression on top (a network of one layer). The strength of its L2 term is chosen in validation.
 
 # %%
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
-
-
 @torch.no_grad()
 def sentence_vectors(encoder, tokenizer, texts):
     """The mean over the vectors of each text's tokens: [n, C]."""
@@ -682,6 +676,13 @@ def sentence_vectors(encoder, tokenizer, texts):
         for place, mean in zip(places, means.cpu().numpy()):
             found[place] = mean
     return np.stack(found)
+
+
+# %%
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 
 def scores(features, strengths=(0.003, 0.01, 0.03, 0.1), scaler=StandardScaler):
@@ -711,7 +712,7 @@ curve["yours"] = scores(sentence_vectors(model.encoder, tokenizer, x_all))
 words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
 words.fit(x_all[:pool])
 as_counts = words.transform(x_all)
-curve["TF-IDF"] = scores(as_counts, strengths=(1, 4, 16), scaler=MaxAbsScaler)
+curve["TF-IDF"] = scores(as_counts, strengths=(1, 4, 16), scaler=lambda: "passthrough")
 
 
 def show_scores(names):

@@ -31,11 +31,11 @@ def split_word(word, pieces):
     found, start = [], 0
     while start < len(word):
         for end in range(len(word), start, -1):
-            piece = (GOES_ON if start else "") + word[start:end]
+            piece = ("##" if start else "") + word[start:end]
             if piece in pieces:
                 break
         else:
-            return [SPECIAL_TOKENS[UNKNOWN]]
+            return ["[UNK]"]
         found.append(piece)
         start = end
     return found
