@@ -1,4 +1,4 @@
-"""The encoders that come with the course say the truth, and a run that is stopped goes on as it was."""
+"""The encoders that come with the course say the truth; a stopped run goes on as it was."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_another_run_is_refused(small, tmp_path):
 def test_what_is_kept_can_be_loaded_and_was_validated_on_other_reviews(small, tmp_path):
     run = small.Run(TEXTS, 0, tmp_path, "cpu")
     run.to(MILLION, most_steps=2)
-    model, tokenizer, about = pretrained.load(tmp_path / "encoder_000M.safetensors")
+    _, tokenizer, about = pretrained.load(tmp_path / "encoder_000M.safetensors")
     assert about["tokens"] == 0 and about["validation"]["loss"] > 0
     assert tokenizer.encode("film").ids == run.tokenizer.encode("film").ids
     rows = {tuple(row) for row in run.rows.tolist()}
