@@ -12,7 +12,9 @@ read. Copy the ones to ship to course/samples, and the numbers into course/sampl
 The run may be stopped at any time (Ctrl-C, or the machine goes down): the same command goes on from
 its checkpoint, at most two minutes before, and comes to the same weights. A larger --tokens goes on
 with a finished run. So the learning rate falls with the root of the number of steps, which needs no
-end, and what is kept is an average of the weights over the last tenth of the run.
+end, and what is kept is an average of the weights over the last tenth of the run. A second run in
+another folder comes to slightly other weights, whatever the seed: the library that learns the word
+pieces breaks ties by chance. A run keeps its own in pieces.json.
 
 The reviews come from the cache or the bundle of the course: `course data fetch imdb` first.
 """
@@ -27,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch.nn import functional
 
 from course import data, hardware
@@ -65,7 +68,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, help="stop after so many steps, to go on later")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    given.folder.mkdir(parents=True, exist_ok=True)
     reviews = data.imdb()
     if reviews.name != "imdb":
         print("IMDB is not at hand: `course data fetch imdb` brings it.", file=sys.stderr)
@@ -86,10 +88,10 @@ class Run:
 
     def __init__(self, texts: list[str], seed: int, folder: Path, device: str) -> None:
         self.seed, self.folder, self.device = seed, folder, device
+        folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "checkpoint.pt"
         train, val = texts[:-VALIDATION_REVIEWS], texts[-VALIDATION_REVIEWS:]
-        print(f"Learning {NUM_SYMBOLS:,} word pieces.", flush=True)
-        self.tokenizer = word_pieces.train_tokenizer(train, NUM_SYMBOLS)
+        self.tokenizer = self._tokenizer(train)
         self.rows, self.val_rows = (self._rows(part) for part in (train, val))
         counts = torch.bincount(self.rows.flatten(), minlength=NUM_SYMBOLS).double()
         counts[: len(SPECIAL_TOKENS)] = 0
@@ -99,6 +101,17 @@ class Run:
         self.step, self.seconds, self.log = 0, 0.0, []
         self.reading = -1  # which pass over the text the order of its rows is for
         self._make_model()
+
+    def _tokenizer(self, texts: list[str]) -> Tokenizer:
+        """That of this run. Learned again it would differ: ties are broken by chance."""
+        file = self.folder / "pieces.json"
+        if file.exists():
+            return word_pieces.tokenizer_of(json.loads(file.read_text("utf-8")))
+        print(f"Learning {NUM_SYMBOLS:,} word pieces.", flush=True)
+        tokenizer = word_pieces.train_tokenizer(texts, NUM_SYMBOLS)
+        pieces = word_pieces.pieces_of(tokenizer)
+        file.write_text(json.dumps(pieces, ensure_ascii=False), encoding="utf-8")
+        return tokenizer
 
     def _rows(self, texts: list[str]) -> torch.Tensor:
         encoded = word_pieces.encode(self.tokenizer, texts, longest=1_000_000)
