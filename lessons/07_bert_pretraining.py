@@ -343,7 +343,7 @@ row_list = word_pieces.packed(word_pieces.encode(tokenizer, train_texts, 10_000)
 train_rows = torch.tensor(row_list, device=device)
 
 
-def new_model():
+def new_model(num_symbols):
     """A model that has learned nothing yet."""
     torch.manual_seed(seed)
     encoder = bert.Bert(num_symbols, num_channels, num_heads, num_layers, longest=128)
@@ -352,7 +352,7 @@ def new_model():
 
 def loss_of(model, rows, everywhere=False, precision=None):
     """The loss on freshly hidden rows; with `everywhere` the head works at all places."""
-    inputs, targets = masked(rows, num_symbols)
+    inputs, targets = masked(rows, len(model.head.bias))
     with torch.autocast(rows.device.type, precision, enabled=precision is not None):
         hidden = model.encoder(inputs)
         if everywhere:
@@ -365,7 +365,7 @@ def loss_of(model, rows, everywhere=False, precision=None):
 # %%
 def milliseconds(**options):
     """A training step without its end, the fastest of several."""
-    model, times = new_model(), []
+    model, times = new_model(num_symbols), []
     for _ in range(hardware.by_profile(smoke=3, cpu=6, gpu=10)):
         started = time.perf_counter()
         loss_of(model, train_rows[:batch_size], **options).backward()
@@ -522,27 +522,26 @@ assert filled < in_order
 # the shares. Every nat below is learned from neighbours.
 
 # %%
+def shares_of(rows, num_symbols):
+    """How frequent each token is, special ones left out: [V], with the sum 1, none quite 0."""
+    counts = torch.bincount(rows.flatten().cpu(), minlength=num_symbols).float() + 0.1
+    counts[: len(SPECIAL_TOKENS)] = 0
+    return counts / counts.sum()
+
+
+def questions_about(rows, shares):
+    """Rows hidden once and for all, and the loss of somebody who knows only the shares."""
+    torch.manual_seed(10_000 + seed)
+    inputs, targets = masked(rows, len(shares))
+    unigram = -shares[targets[targets != NOT_ASKED]].log().mean().item()
+    return inputs, targets, unigram
+
+
+shares = shares_of(train_rows, num_symbols)
 val_rows = torch.tensor(word_pieces.packed(word_pieces.encode(tokenizer, val_texts, 10_000), length))
-shares = torch.bincount(train_rows.flatten().cpu(), minlength=num_symbols).float() + 0.1
-shares[: len(SPECIAL_TOKENS)] = 0
-shares /= shares.sum()
-generator_seed = 10_000 + seed
-torch.manual_seed(generator_seed)
-val_inputs, val_targets = masked(val_rows[: hardware.by_profile(smoke=150, cpu=400, gpu=2000)], num_symbols)
-val_asked = val_targets[val_targets != NOT_ASKED]
-unigram = -shares[val_asked].log().mean().item()
+questions = questions_about(val_rows[: hardware.by_profile(smoke=150, cpu=400, gpu=2000)], shares)
+unigram = questions[-1]
 print(f"unigram entropy in validation: {unigram:.3f} nats; all equally likely: {math.log(num_symbols):.3f}")
-
-
-@torch.no_grad()
-def val_loss(model):
-    """The loss on validation rows that are always hidden alike."""
-    model.eval()
-    parts = zip(val_inputs.split(100), val_targets.split(100))
-    logits = torch.cat([model(some.to(device), asked.to(device)).cpu() for some, asked in parts])
-    model.train()
-    return functional.cross_entropy(logits, val_asked).item()
-
 
 # %% [markdown]
 # One thing can be had for almost nothing. Which tokens stand near which others can be *counted*, without any network.
@@ -569,8 +568,20 @@ for word in ("film", "good", "bad", "she"):
 
 
 # %%
-def pretrain(model, rows, num_steps, rate, title):
+@torch.no_grad()
+def val_loss(model, inputs, targets):
+    """The loss on validation rows that are always hidden alike."""
+    model.eval()
+    parts = zip(inputs.to(device).split(100), targets.to(device).split(100))
+    logits = torch.cat([model(some, asked) for some, asked in parts])
+    model.train()
+    return functional.cross_entropy(logits, targets[targets != NOT_ASKED].to(device)).item()
+
+
+# %%
+def pretrain(model, rows, questions, num_steps, rate, title):
     """Fill gaps for so many steps; show the loss in validation beside the unigram entropy."""
+    *hidden_rows, unigram = questions
     groups = bert.groups_of_weights(model, rate)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in groups]
@@ -586,7 +597,7 @@ def pretrain(model, rows, num_steps, rate, title):
         optimizer.step()
         schedule.step()
         if step % (num_steps // 10) == 0:
-            curves.add(val_loss(model), unigram)
+            curves.add(val_loss(model, *hidden_rows), unigram)
         line.how_far(step, num_steps)
     return time.monotonic() - started
 
@@ -594,15 +605,15 @@ def pretrain(model, rows, num_steps, rate, title):
 # %%
 num_steps = hardware.by_profile(smoke=120, cpu=800, gpu=3000)
 rate = hardware.by_profile(smoke=5e-3, cpu=3e-3, gpu=1e-3)
-model = new_model()
+model = new_model(num_symbols)
 bert.start_from_counts(model, vectors, shares)
 before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
-seconds = pretrain(model, train_rows, num_steps, rate, "Pretraining")
+seconds = pretrain(model, train_rows, questions, num_steps, rate, "Pretraining")
 seen = num_steps * batch_size * length / train_rows.numel()
 print(f"{seconds:.0f} s; the text was read {seen:.1f} times")
 
 # %%
-loss = val_loss(model)
+loss = val_loss(model, *questions[:2])
 print(f"loss {loss:.3f}, unigram entropy {unigram:.3f}: {unigram - loss:.3f} nats from the neighbours")
 report("bert.nats_below_unigram", unigram - loss, data=reviews)
 
@@ -704,7 +715,7 @@ def scores(features, strengths=(0.003, 0.01, 0.03, 0.1), scaler=StandardScaler):
 # Which order?
 
 # %%
-curve = {"random": scores(sentence_vectors(new_model().encoder, tokenizer, x_all))}
+curve = {"random": scores(sentence_vectors(new_model(num_symbols).encoder, tokenizer, x_all))}
 counted = pretrained.empty_copy(model.encoder)
 counted.load_state_dict(before)
 curve["counted"] = scores(sentence_vectors(counted, tokenizer, x_all))
@@ -859,26 +870,22 @@ report("bert.gain_of_pretraining", gain.mean(), data=sentences)
 
 # %%
 chinese = data.chinese_reviews()
-few_texts = chinese.x_train[: hardware.by_profile(smoke=1500, cpu=6000, gpu=14_000)]
+few_texts = chinese.x_train[: hardware.by_profile(smoke=1500, cpu=6000, gpu=13_000)]
 most_pieces = hardware.by_profile(smoke=1500, cpu=3000, gpu=4000)
 characters = word_pieces.train_tokenizer(few_texts, most_pieces, num_letters=most_pieces // 2)
-num_symbols = characters.get_vocab_size()
-chinese_rows = word_pieces.packed(word_pieces.encode(characters, few_texts, 10_000), length)
-train_rows, val_rows = (torch.tensor(part, device=device) for part in (chinese_rows[:-200], chinese_rows[-200:]))
-shares = torch.bincount(train_rows.flatten().cpu(), minlength=num_symbols).float() + 0.1
-shares[: len(SPECIAL_TOKENS)] = 0
-shares /= shares.sum()
-val_inputs, val_targets = masked(val_rows.cpu(), num_symbols)
-val_asked = val_targets[val_targets != NOT_ASKED]
-unigram = -shares[val_asked].log().mean().item()
+chinese_rows = torch.tensor(word_pieces.packed(word_pieces.encode(characters, few_texts, 10_000), length))
+chinese_shares = shares_of(chinese_rows[:-200], characters.get_vocab_size())
+chinese_vectors = counted_vectors(chinese_rows[:-200].flatten(), len(chinese_shares), num_channels)
+chinese_model = new_model(len(chinese_shares))
+bert.start_from_counts(chinese_model, chinese_vectors, chinese_shares)
+chinese_questions = questions_about(chinese_rows[-200:], chinese_shares)
 
 # %%
-chinese_model = new_model()
-bert.start_from_counts(chinese_model, counted_vectors(train_rows.flatten().cpu(), num_symbols, num_channels), shares)
-pretrain(chinese_model, train_rows, hardware.by_profile(smoke=60, cpu=300, gpu=3000), rate, "Chinese characters")
-loss = val_loss(chinese_model)
-print(f"loss {loss:.3f}, unigram entropy {unigram:.3f}")
-assert loss < unigram
+chinese_steps = hardware.by_profile(smoke=60, cpu=300, gpu=3000)
+pretrain(chinese_model, chinese_rows[:-200].to(device), chinese_questions, chinese_steps, rate, "Chinese characters")
+chinese_loss = val_loss(chinese_model, *chinese_questions[:2])
+print(f"loss {chinese_loss:.3f}, unigram entropy {chinese_questions[-1]:.3f}")
+assert chinese_loss < chinese_questions[-1]
 for text in ("这本书很[MASK]。", "酒店的[MASK]务很好。"):
     print(text)
     fill_gaps(chinese_model, characters, text)
@@ -911,8 +918,8 @@ assert difference < 0.05
 # ## Recap
 #
 # 1. Word pieces: frequent words stay whole, rare ones are cut, each time by the longest piece that fits.
-# 2. 15 % of the tokens are asked for; of these 80 % become [MASK], 10 % another token, 10 % stay. Shares of random
-#    code are checked with counts, within four standard deviations.
+# 2. 15 % of the tokens are asked for; of these 80 % become [MASK], 10 % another token, 10 % stay. Random code is
+#    checked with counts.
 # 3. BERT is lesson 05's encoder with an embedding of three parts. The head works only where something is asked.
 # 4. BERT looks both ways. Its loss is the mean of −log probability, at the places that are asked for and nowhere else.
 # 5. A little pretraining on little text buys nothing, and TF-IDF is a rival to be named. Vectors counted on much text
@@ -941,5 +948,11 @@ assert difference < 0.05
 #   Transformers*. [arXiv:2002.10957](https://arxiv.org/abs/2002.10957)
 # - A. Wettig, T. Gao, Z. Zhong, D. Chen (2023), *Should you mask 15% in masked language modeling?*
 #   [arXiv:2202.08005](https://arxiv.org/abs/2202.08005)
+# - O. Levy, Y. Goldberg (2014), *Neural word embedding as implicit matrix factorization*: vectors by counting.
+#   [NIPS 2014](https://papers.nips.cc/paper/2014/hash/feab05aa91085b7a8012516bc3533958-Abstract.html)
+# - O. Levy, Y. Goldberg, I. Dagan (2015), *Improving distributional similarity with lessons learned from word
+#   embeddings*. [ACL Anthology Q15-1016](https://aclanthology.org/Q15-1016/)
+# - A. Maas and others (2011), *Learning word vectors for sentiment analysis*: IMDB.
+#   [ACL Anthology P11-1015](https://aclanthology.org/P11-1015/)
 # - T. Mikolov and others (2013), *Distributed representations of words and phrases and their compositionality*: frequent
 #   words taken less often. [arXiv:1310.4546](https://arxiv.org/abs/1310.4546)
