@@ -881,7 +881,7 @@ bert.start_from_counts(chinese_model, chinese_vectors, chinese_shares)
 chinese_questions = questions_about(chinese_rows[-200:], chinese_shares)
 
 # %%
-chinese_steps = hardware.by_profile(smoke=60, cpu=300, gpu=3000)
+chinese_steps = hardware.by_profile(smoke=150, cpu=300, gpu=3000)
 pretrain(chinese_model, chinese_rows[:-200].to(device), chinese_questions, chinese_steps, rate, "Chinese characters")
 chinese_loss = val_loss(chinese_model, *chinese_questions[:2])
 print(f"loss {chinese_loss:.3f}, unigram entropy {chinese_questions[-1]:.3f}")
