@@ -1213,7 +1213,10 @@ for word in ("mo_ie", "act_r", "beautifu_", "q_een", "_ood"):
 
 # %%
 report("attention.retrieval_accuracy", training.accuracy(retriever, x_test, y_test))
-report("attention.accuracy_without_attention", training.accuracy(models["MLP, equal size"][0], x_test, y_test))
+report(
+    "attention.accuracy_without_attention",
+    training.accuracy(models["MLP, equal size"][0], x_test, y_test),
+)
 
 # %% [markdown]
 # ## Recap

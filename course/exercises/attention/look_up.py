@@ -59,6 +59,10 @@ def _shares_of_scores(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return scores / scores.sum() @ values
 
 
+def _of_length_1(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True)
+
+
 def _without_care(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     parts = _exponentials(query, keys)
     return parts / parts.sum() @ values
@@ -122,12 +126,32 @@ LOOK_UP = Exercise(
             "are.",
         ),
         Mistake(
+            lambda query, keys, values: (
+                torch.softmax(_of_length_1(keys) @ _of_length_1(query), dim=0) @ values
+            ),
+            "You brought the vectors to length 1 first. Then a longer query would not look more "
+            "sharply: take the dot products as they are.",
+        ),
+        Mistake(
+            lambda query, keys, values: (
+                torch.softmax(-((keys - query) ** 2).sum(dim=1), dim=0) @ values
+            ),
+            "Your scores are distances; here they are dot products: `keys @ query`.",
+        ),
+        Mistake(
             lambda query, keys, values: torch.softmax(-(keys @ query), dim=0) @ values,
             "The key that fits *worst* has the largest weight: leave the sign of the scores.",
         ),
         Mistake(
             lambda query, keys, values: torch.softmax(keys @ query, dim=0)[:, None] * values,
             "The values have their weights; now add up over the keys, axis 0.",
+        ),
+    ),
+    advice=(
+        (
+            r"shapes cannot be multiplied|size mismatch",
+            "Where two shapes meet at `@` they need the same size: `keys @ query` is [S, D] @ [D] "
+            "→ [S], and `weights @ values` is [S] @ [S, E] → [E].",
         ),
     ),
     hints=(
