@@ -199,6 +199,11 @@ def _stream_dropped(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     return self.dropout(x + self.feed_forward(self.norm_2(x)))
 
 
+def _last_stream_dropped(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    x = self.dropout(self.norm_1(x + self.attention(x, mask)))
+    return self.dropout(self.norm_2(x + self.feed_forward(x)))
+
+
 def _first_added_to_the_old(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     between = x + self.dropout(self.attention(self.norm_1(x), mask))
     return x + self.dropout(self.feed_forward(self.norm_2(between)))
@@ -223,6 +228,7 @@ NOT_FOR_BOTH = (
     "It does the same whether `self.norm_first` is True or not: with it, x + part(norm(x)), "
     "otherwise norm(x + part(x))."
 )
+OF_THE_SUM = "With the norm last it is taken of the *sum*, norm(x + part(x)); yours is not."
 OLD = (
     "The feed-forward's result is added to the x from before the attention, so what the attention "
     "added is lost: give the sum a name, `x = x + …`, and go on with it."
@@ -280,11 +286,8 @@ ENCODER_LAYER = Exercise(
             "`norm_1` is missing where the norm comes last: there it is taken of the sum of x and "
             "what the attention gives.",
         ),
-        Mistake(
-            _layer_with(_first, _last_norm_of_x),
-            "With the norm last it is the norm of the *sum*, norm(x + part(x)); you took that of x "
-            "alone.",
-        ),
+        Mistake(_layer_with(_first, _last_norm_of_x), OF_THE_SUM),
+        Mistake(_layer_with(_first, _norm_of_what_is_added), OF_THE_SUM),
         Mistake(_layer_with(_only_attention_added), ADD),
         Mistake(_layer_with(_only_feed_forward_added), ADD),
         Mistake(
@@ -322,10 +325,17 @@ ENCODER_LAYER = Exercise(
             _layer_with(_first_without_norm_2),
             "With the norm first, the feed-forward too reads `norm_2(x)`.",
         ),
-        Mistake(
-            _layer_with(_stream_dropped),
-            "The dropout acts on the whole stream; it should act only on what a part adds: "
-            "`x + self.dropout(…)`.",
+        *(
+            Mistake(
+                answer,
+                "The dropout acts on the whole stream; it should act only on what a part adds: "
+                "`x + self.dropout(…)`.",
+            )
+            for answer in (
+                _layer_with(_stream_dropped),
+                _layer_with(_first, _last_stream_dropped),
+                _layer_with(_stream_dropped, _last_stream_dropped),
+            )
         ),
     ),
     advice=(

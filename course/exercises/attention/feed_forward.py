@@ -100,8 +100,8 @@ FEED_FORWARD = Exercise(
             _layer_with(
                 lambda self, x: self.activation(x + self.second(self.activation(self.first(x))))
             ),
-            "You added x, with the activation after the sum, as in the block of lesson 03. Here "
-            "neither belongs into this layer: x will be added by the encoder layer, outside.",
+            "You added x, with the activation after the sum, as in the block of lesson 03. Neither "
+            "belongs here: x will be added by the encoder layer, outside.",
         ),
         Mistake(
             _layer_with(

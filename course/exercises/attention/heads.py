@@ -232,8 +232,7 @@ MULTI_HEAD_ATTENTION = Exercise(
         ),
         Mistake(
             _layer_with(inputs=lambda x, context: (context, x, x)),
-            "x and `context` have changed places: queries are made of x, keys and values of "
-            "`context`.",
+            "Queries are made of x, keys and values of `context`; yours are the other way round.",
         ),
         Mistake(
             _layer_with(_split_without_swap),

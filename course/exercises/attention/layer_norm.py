@@ -94,6 +94,14 @@ def _norm_with(
     return Norm
 
 
+class _NormByStd(attention.LayerNorm):
+    """With `std` itself, whose slope at 0 torch takes to be 0, other than that of a root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        std = x.std(dim=-1, keepdim=True) + self.eps
+        return (x - x.mean(dim=-1, keepdim=True)) / std * self.weight + self.bias
+
+
 LAYER_NORM = Exercise(
     name="attention.LayerNorm",
     title="Layer norm",
@@ -138,13 +146,13 @@ LAYER_NORM = Exercise(
         ),
         *(
             Mistake(
-                _norm_with(correction=1, spread=spread),
+                answer,
                 "`x.std` divides by C − 1; here it is C. Take `x.var(…, correction=0)`; `eps` is "
                 "added to it, under the root.",
             )
-            for spread in (
-                lambda var, eps: torch.sqrt(var),
-                lambda var, eps: torch.sqrt(var) + eps,
+            for answer in (
+                _norm_with(correction=1, spread=lambda var, eps: torch.sqrt(var)),
+                _NormByStd,
             )
         ),
         Mistake(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
@@ -57,10 +58,6 @@ def _exponentials(query: Tensor, keys: Tensor) -> Tensor:
 def _shares_of_scores(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     scores = keys @ query
     return scores / scores.sum() @ values
-
-
-def _of_length_1(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=-1, keepdim=True)
 
 
 def _without_care(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -127,7 +124,7 @@ LOOK_UP = Exercise(
         ),
         Mistake(
             lambda query, keys, values: (
-                torch.softmax(_of_length_1(keys) @ _of_length_1(query), dim=0) @ values
+                torch.softmax(normalize(keys, dim=1) @ normalize(query, dim=0), dim=0) @ values
             ),
             "You brought the vectors to length 1 first. Then a longer query would not look more "
             "sharply: take the dot products as they are.",
