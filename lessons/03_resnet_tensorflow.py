@@ -548,10 +548,11 @@ assert resumed.epoch == [4, 5]
 # ### Training for real
 #
 # The recipe of lesson 03: SGD with momentum and one cycle (you wrote `OneCycle` in lesson 01), without
-# weight decay to keep it short. `jit_compile=True` lets another compiler (XLA) build the step; on the
-# CPU that we tried that was slower, so it is off. A number format with half the bytes hardly saved time,
-# so we stay with `float32`. An epoch then takes more than twice as long as in lesson 03: to stay within
-# two minutes, the cpu profile trains for three epochs where lesson 03 trains for eight.
+# weight decay and label smoothing, to keep it short. `jit_compile=True` lets another compiler (XLA)
+# build the step; on the CPU that we tried that was slower, so it is off. A number format with half the
+# bytes hardly saved time, so we stay with `float32`. An epoch then takes more than twice as long as in
+# lesson 03: to stay within two minutes, the cpu profile trains for three epochs where lesson 03 trains
+# for eight.
 #
 # `plots.StatusLine` says how far it is.
 
@@ -765,8 +766,8 @@ answers = probabilities.argmax(axis=1)
 report("resnet_tensorflow.test_accuracy", np.mean(answers == y_test), data=images)
 
 # %% [markdown]
-# In the cpu profile lesson 03 trains for eight epochs, with weight decay, and reaches more. The network
-# is the same, as you will see below; the training is shorter.
+# In the cpu profile lesson 03 trains for eight epochs, with weight decay and label smoothing, and reaches
+# more. The network is the same, as you will see below; the training is shorter.
 #
 # `predict` runs the model in evaluation mode, with the running averages. Which classes does it confuse,
 # and where is it most sure and wrong?
