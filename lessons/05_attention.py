@@ -89,7 +89,8 @@ for hour, score in zip(temperature_at, hour_keys @ at_13):
 #
 # $$w = \operatorname{softmax}(k_1 \cdot q, \dots, k_S \cdot q), \qquad
 # \text{answer} = w_1 v_1 + \dots + w_S v_S$$
-#
+
+# %% [markdown]
 # Write it. `keys @ query` are all scores; `torch.softmax(scores, dim=0)` makes weights. A key and the query
 # have D numbers each, a value has E: a value may be a vector too.
 
@@ -160,7 +161,8 @@ assert torch.allclose(together, one_by_one, atol=1e-5)
 # %% [markdown]
 # Two multiplications of matrices do all look-ups at once. `.T` swaps the axes, so that every query meets
 # every key. The check in the last line says: the same as one by one.
-#
+
+# %% [markdown]
 # **Predict, then run.** A dot product adds up D products. Take queries and keys at random, with mean 0 and
 # **variance** 1 (where the mean is 0, that is the mean of the squares). What is the variance of their dot
 # product for D = 4, 64, 1024? And how large is the largest weight that a softmax over 16 such scores gives?
@@ -387,7 +389,8 @@ assert torch.equal(found, causal)
 # **channels**, are divided among **H** **heads**: each has D = C / H channels and does its own attention. At
 # the end the results stand side by side, and a last dense layer mixes them. That takes as many
 # multiplications as one head with all channels.
-#
+
+# %% [markdown]
 # Here is such a layer as it could stand in an article. Its method `split` gives each head its share. In the
 # last line `transpose(1, 2)` swaps axes 1 and 2, and `flatten(2)` makes one axis of all from axis 2 on.
 
@@ -521,7 +524,8 @@ assert same
 # place p, clock i = 0, 1, … C / 2 − 1 has the angle (as everywhere in PyTorch, 2π is a full turn)
 #
 # $$\alpha = \frac{p}{10000^{2i/C}}$$
-#
+
+# %% [markdown]
 # Its sine goes to channel 2i, its cosine to channel 2i + 1. Write it. `torch.arange(0, C, 2)` are the numbers
 # 2i. Places in a column, [T, 1], and clocks in a row, [C / 2], give a table of all angles. `table[:, 0::2] = …`
 # fills channels 0, 2, 4 …
@@ -697,7 +701,8 @@ assert max(map(abs, mended)) < means[-1] / 3
 
 # %% [markdown]
 # Now the mean stays near 0: what one layer adds, another can take back.
-#
+
+# %% [markdown]
 # **The layer.** There are two orders. In both, the attention comes first, then the feed-forward, and what
 # each gives is added to the stream:
 #
