@@ -1091,7 +1091,7 @@ smaller = memory["PyTorch's"][-1] / memory["by hand"][-1]
 in_words = f"at {lengths[-1]:,} tokens PyTorch's takes {quicker:.0%} of the time, {smaller:.0%} of the memory"
 plots.show(figure, f"Time and memory over length, by hand and with PyTorch's function; {in_words}")
 for (unit, name), power in powers.items():
-    print(f"{name:9} {unit:7} grow as T to the power of {power:.2f}")
+    print(f"{name}: {unit} as T to the power of {power:.2f}")
 print(in_words)
 assert powers["MB", "by hand"] > 1.5 and abs(powers["MB", "PyTorch's"] - 1) < 0.1
 assert times["by hand"][-1] > 4 * times["by hand"][-3]  # more than in proportion
