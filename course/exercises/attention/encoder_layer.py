@@ -52,14 +52,21 @@ def _by_torch(
     x: Tensor,
     mask: Tensor | None,
 ) -> Tensor:
-    """nn.TransformerEncoderLayer with these weights; its mask is True where *nobody* may look."""
+    """nn.TransformerEncoderLayer with these weights; its mask is True where *nobody* may look.
+
+    It is given as `src_mask`: with `src_key_padding_mask` torch imports sympy at the first use, and
+    on a slow machine that alone takes the seconds that a check has.
+    """
     *numbers, norm_first = sizes
     layer = nn.TransformerEncoderLayer(
         *numbers, dropout=dropout, batch_first=True, norm_first=norm_first
     )
     layer.load_state_dict(in_torchs_words(weights))
+    if mask is not None:
+        batch, num_tokens, _ = x.shape
+        mask = ~mask.expand(batch, sizes[1], num_tokens, num_tokens).flatten(0, 1)
     with torch.no_grad():
-        return layer(x, src_key_padding_mask=None if mask is None else ~mask[:, 0, 0])
+        return layer(x, src_mask=mask)
 
 
 def in_torchs_words(weights: dict[str, Tensor]) -> dict[str, Tensor]:
