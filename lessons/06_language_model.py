@@ -1,0 +1,915 @@
+# %% [markdown]
+# # 06 · A language model: say what comes next
+#
+# {{badges}}
+#
+# Read “The film is too” and you have a guess at the next word: “long”, not “giraffe”. A **language model** is a
+# program that makes such guesses: it gives a probability to everything that could come next. Guess, draw one,
+# add it to the text, guess again: so it *writes*. The famous chat programs are large models of this kind, trained
+# further. You will build a small **GPT** from the parts of lesson 05, and hold it against a rival that only
+# counts. On little text, the rival is hard to beat.
+#
+# {{budget}}
+
+# %%
+# {{setup}}
+
+# %% [markdown]
+# **After this lesson you can**
+#
+# 1. measure a language model by its perplexity, and compare models that cut text differently;
+# 2. build n-gram models by counting, smooth them, and choose their length on text they never saw;
+# 3. cut text into byte pairs, and train a GPT with causal mask and next-token loss to predict them;
+# 4. let a model write, with temperature and top-p, and make it faster with a key–value cache;
+# 5. test what a model has learned by heart.
+#
+# **Before this**: lesson 02 (validation and test sets) and lesson 05 (attention, masks, the encoder layer). Plan
+# two sittings, with a break at the end of section 3.
+
+# %% [markdown]
+# ## 1 · How good is a guess?
+#
+# As always, every exercise may be skipped: the course's own answer then stands in.
+
+# %%
+import math
+import random
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from course import data, hardware, plots
+from course.exercises import exercise
+from course.models.n_grams import count_followers, n_gram_surprises
+from course.results import report
+
+seed = hardware.seed_everything()
+device = hardware.device()
+print(hardware.describe())
+
+# %% [markdown]
+# Our text are film reviews (IMDB where it has been fetched, otherwise single sentences from reviews). We put
+# each on a line of its own: the line break says “here it ends”. Whole reviews go to training, validation or
+# test. The course has removed repeated ones, and the last line checks it.
+
+# %%
+reviews = data.imdb()
+sizes = hardware.by_profile(
+    smoke=(150_000, 15_000, 20_000),
+    cpu=(1_000_000, 60_000, 120_000),
+    gpu=(5_000_000, 200_000, 200_000),
+)
+
+
+def take(texts, num_characters):
+    """Whole texts, one a line, until there are enough characters; and the texts that are left."""
+    lines, total = [], 0
+    while total < num_characters and len(lines) < len(texts):
+        lines.append(" ".join(texts[len(lines)].replace("<br />", " ").split()))
+        total += len(lines[-1]) + 1
+    return "\n" + "\n".join(lines) + "\n", texts[len(lines) :]
+
+
+val_text, rest = take(reviews.x_train, sizes[1])
+train_text, _ = take(rest, sizes[0])
+test_text, _ = take(reviews.x_test, sizes[2])
+held_out = val_text.splitlines()[1:] + test_text.splitlines()[1:]
+assert not data.shared_texts(train_text.splitlines()[1:], held_out)
+
+# %%
+for name, text in (("training", train_text), ("validation", val_text), ("test", test_text)):
+    print(f"{name}: {len(text):,} characters in {text.count(chr(10)) - 1:,} reviews")
+print(train_text[1:].split("\n")[0][:300])
+print(train_text[1:].split("\n")[1][:300])
+
+# %% [markdown]
+# A model reads a text piece by piece. Before each piece, called a **token**, it gives a probability to every
+# possible one. Then the token that really stands there is uncovered. If the model gave it the probability $p$,
+# its **surprise** is $-\log p$: 0 where it was sure and right, large where it was sure and wrong. (In lesson 01
+# this was the cross-entropy.) The unit is the *nat*; divided by $\log 2$ it becomes the *bit*, one yes-or-no
+# question.
+#
+# The **perplexity** is $e$ to the power of the mean surprise. A model that hesitates between 8 equally likely
+# tokens, each time, has perplexity 8. Lower is better.
+#
+# Write it. `torch.log` and `torch.exp` work on whole tensors.
+
+
+# %%
+@exercise("language_model.perplexity")
+def perplexity(probabilities):
+    """Among how many equally likely tokens the model hesitates, on average.
+
+    probabilities: what the model gave to each token that really came, [n] → one number.
+    """
+    raise NotImplementedError
+
+
+# %% [markdown]
+# **Predict, then run.** Two models meet four tokens. The careful one always gives 0.25 to the right token. The
+# bold one gives 0.9 three times, and 0.001 once. Which has the lower perplexity?
+
+# %%
+careful = perplexity(torch.tensor([0.25, 0.25, 0.25, 0.25])).item()
+bold = perplexity(torch.tensor([0.9, 0.9, 0.9, 0.001])).item()
+print(f"careful: {careful:.2f}, bold: {bold:.2f}")
+assert careful < bold
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# The surprises are added up before the exponential. One surprise of 6.9 nats weighs more than three of 0.1. And
+# who gives the probability 0 to something that then happens has an *infinite* perplexity, whatever else was
+# guessed well. So a language model must never be quite sure. The next section is about that.
+# </details>
+
+# %% [markdown]
+# ## 2 · A rival that counts
+#
+# The oldest way to guess: look what followed in the training text. For a start, our tokens are **bytes**, the 256
+# symbols in which a computer stores any text: one for each English letter, two or more for others, such as é.
+
+# %%
+train_bytes, val_bytes, test_bytes = (text.encode() for text in (train_text, val_text, test_text))
+longest_context = hardware.by_profile(smoke=5, cpu=6, gpu=7)
+followers = count_followers(train_bytes, longest_context)
+for context in (b"th", b" film is ", b" the f")[:: 1 if longest_context > 5 else 2]:
+    found = followers.get(context[-longest_context:], {})
+    commonest = ", ".join(f"{bytes([byte])} {count}" for byte, count in found.most_common(6))
+    print(f"after {context[-longest_context:]}: {commonest}")
+
+# %% [markdown]
+# `followers` holds, for each **context** of up to that many bytes, a `Counter` of the bytes that followed it. A
+# model that looks at the last $n - 1$ tokens is called an **n-gram model**: for n = 1 unigram (it looks at
+# nothing, and knows only which tokens are frequent), then bigram, trigram, 4-gram and so on.
+#
+# **Predict, then run.** We take as probability the plain share of the counts. In the validation text, how often
+# will a byte come that never followed its context in training: for n = 2? For the largest n?
+
+# %%
+never = {}
+for n in range(1, longest_context + 2):
+    places = range(n - 1, len(val_bytes))
+    unseen = (
+        val_bytes[place] not in followers.get(val_bytes[place - n + 1 : place], ())
+        for place in places
+    )
+    never[n] = sum(unseen) / len(places)
+    print(f"n = {n}: {never[n]:.2%} of the bytes have probability 0")
+assert never[longest_context + 1] > 20 * never[2] > 0
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# There are 256 contexts of one byte, but billions of four. Most long contexts of a new text were never seen, or
+# only once or twice, and then other bytes followed. A single such place makes the perplexity infinite. A long
+# context knows more *where it knows anything*.
+# </details>
+#
+# The cure is called **smoothing**. Take a **discount** $d$, such as 0.8, from the count of every token that
+# followed. What was taken goes to what the *shorter* context says, the one without its first token:
+#
+# $$p_n(\text{token}) = \frac{\max(\text{count} - d,\, 0)}{\text{total}}
+# + \frac{d \cdot \text{number of different followers}}{\text{total}} \cdot p_{n-1}(\text{token})$$
+
+# %% [markdown]
+# After the empty context, $p_{n-1}$ is the same for all `num_symbols` tokens: 1 / `num_symbols`. Where a context
+# was never seen, what the shorter one says counts alone.
+#
+# Write it. The function may call itself: `smoothed_probability(token, context[1:], …)`. A `Counter` gives 0 for
+# what it does not hold; `counts.total()` is its sum and `len(counts)` the number of different followers.
+
+
+# %%
+@exercise("language_model.smoothed_probability")
+def smoothed_probability(token, context, followers, num_symbols, discount):
+    """How likely the token is after this context, though the two may never have met in training.
+
+    followers: for each context seen in training, a Counter of the tokens that followed it.
+    discount: between 0 and 1, taken from each count and handed to the shorter context.
+    """
+    raise NotImplementedError
+
+
+# %%
+context = b"the "[-longest_context:]
+chances = [smoothed_probability(byte, context, followers, 256, 0.8) for byte in range(256)]
+likeliest = sorted(range(256), key=lambda byte: -chances[byte])[:8]
+print(f"after {context}:", ", ".join(f"{chr(byte)} {chances[byte]:.3f}" for byte in likeliest))
+print(f"sum of all {sum(chances):.6f}, smallest {min(chances):.1e}")
+assert abs(sum(chances) - 1) < 1e-6 and min(chances) > 0
+
+# %% [markdown]
+# The sum is 1, and nothing is impossible any more. Two numbers are still free: $n$, and the discount. They are
+# chosen on the validation text. `n_gram_surprises` of the course asks your rule, or its own copy of it, at every
+# place.
+#
+# **Predict, then run.** With larger n: what happens to the surprise in validation, and on the training text?
+
+# %%
+def bits_per_byte(nats, text):
+    """The surprise of a whole text, shared out over its bytes (the first, a line break, is given)."""
+    return sum(nats) / (len(text) - 1) / math.log(2)
+
+
+part = train_bytes[: len(val_bytes) // 3]
+curves = {"training": [], "validation": []}
+orders = range(1, longest_context + 2)
+for n in orders:
+    for name, text in (("training", part), ("validation", val_bytes)):
+        nats = n_gram_surprises(text, n, followers, 256, discount=0.8)
+        curves[name].append(bits_per_byte(nats, text))
+figure, drawing = plots.axes("Longer contexts, more by heart", "n", "bits per byte")
+for (name, values), style in zip(curves.items(), ("o--", "s-")):
+    drawing.plot(orders, values, style, label=name)
+drawing.legend()
+best = min(orders, key=lambda n: curves["validation"][n - 1])
+ends = ", ".join(f"{name} {values[-1]:.2f}" for name, values in curves.items())
+plots.show(figure, f"Training falls; validation is lowest at n = {best}; at n = {orders[-1]}: {ends}")
+
+# %%
+for n, *values in zip(orders, curves["training"], curves["validation"]):
+    print(f"n = {n}: training {values[0]:.2f}, validation {values[1]:.2f} bits per byte")
+assert curves["training"] == sorted(curves["training"], reverse=True)
+assert curves["validation"][-1] > curves["training"][-1] + 0.5
+assert best > 3
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# On its own training text each longer context knows better: in the end it recites. In validation the gain gets
+# smaller with each step, and ends: long contexts are met too rarely to be trusted. It is the overfitting of lesson
+# 02, in a model that consists of nothing but counts.
+# </details>
+#
+# Now the discount:
+
+# %%
+tried = {}
+for discount in (0.6, 0.7, 0.8, 0.9):
+    for n in (best, min(best + 1, orders[-1])):
+        nats = n_gram_surprises(val_bytes, n, followers, 256, discount)
+        tried[n, discount] = bits_per_byte(nats, val_bytes)
+byte_n, byte_discount = min(tried, key=tried.get)
+print(f"best on bytes: n = {byte_n}, discount {byte_discount}", end=": ")
+print(f"{tried[byte_n, byte_discount]:.3f} bits per byte")
+
+# %% [markdown]
+# How does such a model write? Draw a byte by the probabilities, append it, and again:
+
+# %%
+def write_bytes(n, length=90):
+    """Let the n-gram model write, from the beginning of a review."""
+    text = b"\n"
+    for _ in range(length):
+        context = text[max(len(text) - n + 1, 0) :]
+        chances = [smoothed_probability(b, context, followers, 256, 0.8) for b in range(256)]
+        text += bytes(random.choices(range(256), chances))
+    return text[1:].decode(errors="replace").replace("\n", " / ")
+
+
+for n in (1, 2, 3, byte_n):
+    print(f"n = {n}: {write_bytes(n)}")
+
+# %% [markdown]
+# From letter salad to words that could be, and pieces of sentences. But a few bytes back it has forgotten
+# everything.
+
+# %% [markdown]
+# ## 3 · Larger tokens
+#
+# Bytes are small. To look back over a whole sentence one needs a hundred of them. Words are large, but there are
+# so many, and a new text always has unknown ones. Most models of today take something between:
+# **byte-pair encoding**. Begin with bytes. Find the pair of neighbours that is most frequent, such as t and h, and
+# make it one new token. Do the same again, with the new token among the others, some hundred times.
+#
+# The heart of it is one step. Write it.
+
+
+# %%
+@exercise("language_model.merge")
+def merge(tokens, pair, new):
+    """Each occurrence of the pair, found from left to right, becomes the one token `new`.
+
+    tokens: a list of whole numbers, pair: a tuple of two, new: one → a new list.
+    """
+    raise NotImplementedError
+
+
+# %%
+from collections import Counter
+
+tokens, pieces = list(b"the theatre that they thank"), {}
+for new in range(256, 261):
+    pair = Counter(zip(tokens, tokens[1:])).most_common(1)[0][0]
+    pieces[new] = b"".join(pieces.get(token, bytes([token])) for token in pair)
+    tokens = merge(tokens, pair, new)
+    shown = [pieces.get(token, bytes([token])).decode() for token in tokens]
+    print(f"{len(tokens)} tokens: {'|'.join(shown)}")
+
+# %% [markdown]
+# `learn_byte_pairs` of the course does this on the training text, with one rule more: no pair reaches over the
+# end of a word, and the space belongs to the word behind it. What was never seen is spelled in smaller pieces, so
+# there are no unknown words.
+
+# %%
+from course.models.byte_pairs import learn_byte_pairs
+
+num_merges = hardware.by_profile(smoke=256, cpu=768, gpu=1792)
+vocabulary = learn_byte_pairs(train_text, num_merges)
+num_symbols = len(vocabulary)
+train_list, val_list, test_list = map(vocabulary.encode, (train_text, val_text, test_text))
+print("first merges:", [piece.decode() for piece in vocabulary.pieces[256:272]])
+print("last merges:", [piece.decode(errors="replace") for piece in vocabulary.pieces[-8:]])
+sample = vocabulary.encode("The giraffe is the best actor.")
+print("|".join(vocabulary.decode([token]) for token in sample))
+print(f"{num_symbols} tokens, {len(val_bytes) / len(val_list):.2f} bytes each in validation")
+assert vocabulary.decode(val_list) == val_text
+
+# %% [markdown]
+# N-grams can count these tokens as well. **Predict, then run.** A bigram of bytes and a bigram of byte pairs, on
+# the same text: which has the lower perplexity? And which one is the better model?
+
+# %%
+token_followers = count_followers(tuple(train_list), 3)
+nats = {("bytes", n): n_gram_surprises(val_bytes, n, followers, 256, 0.8) for n in (1, 2, 3)}
+nats["bytes", byte_n] = n_gram_surprises(val_bytes, byte_n, followers, 256, byte_discount)
+token_discounts = {}
+for n in (1, 2, 3, 4):
+    for discount in (0.7, 0.8, 0.9):
+        found = n_gram_surprises(tuple(val_list), n, token_followers, num_symbols, discount)
+        if ("byte pairs", n) not in nats or sum(found) < sum(nats["byte pairs", n]):
+            nats["byte pairs", n], token_discounts[n] = found, discount
+for (kind, n), found in nats.items():
+    own = math.exp(sum(found) / len(found))
+    print(f"{kind}, n = {n}: perplexity {own:6.1f}", end=", ")
+    print(f"{bits_per_byte(found, val_bytes):.3f} bits per byte")
+assert len(nats["byte pairs", 2]) < len(nats["bytes", 2]) / 1.5
+assert sum(nats["byte pairs", 2]) < sum(nats["bytes", 2])
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# The perplexity of byte pairs is many times as large, and yet the model is better. To guess a whole piece of a
+# word is harder than to guess one byte, but there are fewer guesses. Perplexities of *different tokens* say
+# nothing about each other. What can be compared is the surprise of the *whole text*: both read the same one. We
+# share it out over the bytes of the text, or over any number that is the same for all.
+# </details>
+
+# %% [markdown]
+# So here are the rivals, in one unit: the perplexity for each *byte pair*, also for the models of bytes, whose
+# surprise we share out over the byte pairs of the text.
+
+# %%
+def per_token(total_nats, tokens):
+    """Perplexity for each byte pair, from the surprise of a whole text."""
+    return math.exp(total_nats / (len(tokens) - 1))
+
+
+rivals = {f"{kind}, n = {n}": per_token(sum(found), val_list) for (kind, n), found in nats.items()}
+for name, value in sorted(rivals.items(), key=lambda entry: -entry[1]):
+    print(f"{name:20} {value:8.1f}")
+best_rival = min(rivals, key=rivals.get)
+print(f"to beat, in validation: {best_rival}")
+
+# %% [markdown]
+# A good place for a break. You have rivals that are honest: smoothed, with their length and discount chosen as
+# carefully as we shall choose for the GPT. In the second half you build one, and see whether it wins.
+
+# %% [markdown]
+# ## 4 · A small GPT
+#
+# **GPT** stands for *generative pre-trained Transformer*. It is the encoder of lesson 05 with the causal mask, so
+# each token looks at itself and at what came before. At *every* place it is to say the next token. So one text of T
+# tokens is T questions at once, and the mask keeps the answers hidden.
+#
+# The parts, from first to last:
+#
+# - `TokenEmbedding`: a vector for the token plus one for its place;
+# - blocks: each an encoder layer, norm first;
+# - a last layer norm;
+# - the **head**: a logit for every symbol. It is **tied**: the dot product with the vector that the embedding has
+#   for that symbol. This saves weights, and what is learned about a token as input serves it as output.
+
+# %% [markdown]
+# `Block` of the course is lesson 05's layer, with one argument more: a cache, which you will write in section 7.
+# `start_small` draws the first weights so small that at first every token is about as likely.
+#
+# Write `forward`. If there are caches, the first tells with `len` how many tokens went before; otherwise none
+# did. `causal_mask(T, num_seen, device)` and `self.embedding(tokens, num_seen)` want to know it. The weights for
+# the head are `self.embedding.of_token.weight`, [V, C].
+
+# %%
+from course.models.attention import TokenEmbedding, causal_mask
+from course.models.language_model import Block, start_small
+
+
+@exercise("language_model.GPT")
+class GPT(nn.Module):
+    """Tokens [B, T] → logits [B, T, V] of the token behind each.
+
+    longest: how many tokens it can look at, T at most.
+    """
+
+    def __init__(self, num_symbols, num_channels, num_heads, num_layers, longest, dropout=0.0):
+        super().__init__()
+        self.longest = longest
+        self.embedding = TokenEmbedding(num_symbols, num_channels, longest)
+        self.blocks = nn.ModuleList(
+            Block(num_channels, num_heads, dropout) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(num_channels)
+        start_small(self)
+
+    def forward(self, tokens, caches=None):
+        """caches: one for each block, with what went before these tokens: `block(x, mask, cache)`."""
+        raise NotImplementedError
+
+
+# %% [markdown]
+# Is it the real thing? PyTorch's `nn.TransformerEncoder`, with the same weights and a causal mask, must give the
+# same. (PyTorch keeps the layers for queries, keys and values in one.)
+
+
+# %%
+def copy_weights(mine, theirs):
+    """Give a layer of PyTorch the weights of one of our blocks."""
+    own = mine.attention
+    inputs = own.to_queries, own.to_keys, own.to_values
+    with torch.no_grad():
+        theirs.self_attn.in_proj_weight.copy_(torch.cat([part.weight for part in inputs]))
+        theirs.self_attn.in_proj_bias.copy_(torch.cat([part.bias for part in inputs]))
+    theirs.self_attn.out_proj.load_state_dict(own.to_output.state_dict())
+    theirs.linear1.load_state_dict(mine.feed_forward.first.state_dict())
+    theirs.linear2.load_state_dict(mine.feed_forward.second.state_dict())
+    theirs.norm1.load_state_dict(mine.norm_1.state_dict())
+    theirs.norm2.load_state_dict(mine.norm_2.state_dict())
+
+
+mine = GPT(num_symbols, num_channels=32, num_heads=4, num_layers=3, longest=20)
+nn.init.normal_(mine.embedding.of_token.weight)  # larger, so that differences would show
+layer = nn.TransformerEncoderLayer(
+    32, 4, 128, 0.0, functional.gelu, batch_first=True, norm_first=True
+)
+theirs = nn.TransformerEncoder(layer, 3, mine.norm, enable_nested_tensor=False)
+for block, other in zip(mine.blocks, theirs.layers):
+    copy_weights(block, other)
+
+# %%
+tokens = torch.tensor([val_list[:12], val_list[12:24]])  # [B = 2, T = 12]
+x = mine.embedding(tokens)
+logits = theirs(x, mask=~causal_mask(12)) @ mine.embedding.of_token.weight.T
+difference = (mine(tokens) - logits).abs().max()
+print(f"tokens {list(tokens.shape)} → logits {list(mine(tokens).shape)}")
+print(f"largest difference from PyTorch {difference:.0e}")
+assert difference < 1e-5 * logits.abs().max()
+
+# %% [markdown]
+# And it must not see the future. We change one token, and look where the logits change:
+
+# %%
+changed = tokens.clone()
+changed[:, 7] = (tokens[:, 7] + 1) % num_symbols
+differs = ((mine(changed) - mine(tokens)).abs() > 1e-4).any(dim=2)
+print("token 7 changed; the logits change at", differs[0].nonzero()[:, 0].tolist())
+assert not differs[:, :7].any() and differs[:, 7].all()
+
+# %% [markdown]
+# ## 5 · What is to be learned
+#
+# The training text is one long row of tokens. For each step we draw windows from it at random. A colleague wrote
+# the loss below, and is proud: after a minute of training it is almost zero.
+
+# %%
+train_tokens, val_tokens, test_tokens = (
+    torch.tensor(part, device=device) for part in (train_list, val_list, test_list)
+)
+
+
+def draw_windows(tokens, count, length):
+    """Pieces of a long text, from random places: [count, length + 1]."""
+    starts = torch.randint(len(tokens) - length, (count, 1), device=tokens.device)
+    return tokens[starts + torch.arange(length + 1, device=tokens.device)]
+
+
+def loss_of_a_colleague(model, tokens):
+    tokens = tokens[:, :-1]
+    logits = model(tokens)  # [B, T, V]
+    return functional.cross_entropy(logits.transpose(1, 2), tokens)
+
+
+# %% [markdown]
+# The training loop has nothing new: Adam (with *weight decay*, lesson 02), and a learning rate that rises, then
+# falls. It takes the loss as an argument, and shows the perplexity in training and in validation.
+
+
+# %%
+def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_points=8):
+    """Train the model on windows of the tokens; show how its perplexity falls."""
+    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.95), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, num_steps, pct_start=0.1)
+    curves = plots.LiveCurves("training", "validation", title=title, x_label="part")
+    line, losses = plots.StatusLine(), []
+    model.to(device).train()
+    for step in range(1, num_steps + 1):
+        loss = loss_function(model, draw_windows(tokens, batch_size, model.longest))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+        if step % (num_steps // num_points) == 0:
+            with torch.no_grad():
+                val_loss = loss_function(model.eval(), val_tokens[:4097].unfold(0, model.longest + 1, model.longest))
+            recent = torch.stack(losses[-num_steps // num_points :]).mean()
+            curves.add(recent.exp(), val_loss.exp())
+            model.train()
+        line.how_far(step, num_steps)
+
+
+# %% [markdown]
+# **Predict, then run.** We train a tiny GPT with the colleague's loss, for a moment. Its perplexity in validation
+# comes near 1: better than any rival. What will it say after “The film is”?
+
+# %%
+torch.manual_seed(seed)
+copier = GPT(num_symbols, 64, 4, 1, longest=32)
+train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "Too good to be true", 4)
+start = torch.tensor([vocabulary.encode("The film is")], device=device)
+with torch.no_grad():
+    said = copier(start)[0].argmax(dim=1).tolist()
+    claimed = loss_of_a_colleague(copier, val_tokens[None, :33]).exp().item()
+print("it reads:", [vocabulary.decode([token]) for token in start[0].tolist()])
+print("it says: ", [vocabulary.decode([token]) for token in said])
+print(f"perplexity, it seems: {claimed:.2f}")
+assert said == start[0].tolist() and claimed < 2
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# At each place it is asked for the token that it has just read there. The causal mask hides only what comes
+# *later*; a token sees itself. So it learned to copy its input. A loss that falls wonderfully is no proof of
+# anything: look at what the model does, and be most careful when a figure is too good.
+# </details>
+#
+# **Bug hunt.** Mend the loss. The model reads T tokens, and is to say, at each place, the one *behind* it.
+
+
+# %%
+@exercise("language_model.next_token_loss")
+def next_token_loss(model, tokens):
+    """How surprised the model is by the next token, in nats: the mean of -log of its probability.
+
+    tokens: [B, T + 1] → one number.
+    """
+    tokens = tokens[:, :-1]
+    logits = model(tokens)  # [B, T, V]
+    return functional.cross_entropy(logits.transpose(1, 2), tokens)
+
+
+# %%
+honest = next_token_loss(copier, draw_windows(val_tokens, 16, 32)).item()
+untrained = next_token_loss(GPT(num_symbols, 64, 4, 1, 32).to(device), draw_windows(val_tokens, 16, 32))
+print(f"the copier's perplexity is {math.exp(honest):,.0f}", end=", ")
+print(f"that of an untrained model {untrained.exp():,.0f} (there are {num_symbols} tokens)")
+assert honest > untrained
+
+# %% [markdown]
+# Asked for the next token, the copier is worse than a model that has learned nothing.
+#
+# Now for real. The sizes were chosen on the validation text, so that training ends in about a minute on a
+# laptop.
+
+# %%
+num_channels, num_heads, num_layers, longest = hardware.by_profile(
+    smoke=(48, 4, 1, 48), cpu=(128, 4, 2, 64), gpu=(384, 6, 6, 256)
+)
+num_steps, batch_size, rate = hardware.by_profile(
+    smoke=(300, 8, 0.01), cpu=(3000, 8, 0.003), gpu=(3000, 64, 0.001)
+)
+torch.manual_seed(seed)
+model = GPT(num_symbols, num_channels, num_heads, num_layers, longest)
+num_weights = sum(parameter.numel() for parameter in model.parameters())
+seen = num_steps * batch_size * longest / len(train_tokens)
+print(f"{num_weights:,} weights; it will read the text about {seen:.1f} times")
+train(model, train_tokens, next_token_loss, num_steps, batch_size, rate, "A small GPT: perplexity")
+
+# %% [markdown]
+# To judge it on the whole validation text, we let it read windows that overlap by half, so that each token is said
+# from at least half a window. That is what `surprises` of the course does. The rivals got all they can use, too.
+
+# %%
+from course.models.language_model import surprises
+
+gpt_nats = surprises(model, val_tokens).double().sum().item()
+standing = rivals | {"GPT": per_token(gpt_nats, val_list)}
+names = sorted(standing, key=standing.get, reverse=True)
+figure, drawing = plots.axes("Perplexity for each byte pair, in validation", "perplexity", "")
+colours = [plots.COLOURS[1 if name == "GPT" else 0] for name in names]
+drawing.barh(names, [standing[name] for name in names], color=colours)
+drawing.set_xscale("log")
+in_words = ", ".join(f"{name} {standing[name]:.0f}" for name in names)
+plots.show(figure, f"Bars for all models, from the worst: {in_words}")
+ratio = standing["GPT"] / standing[best_rival]
+print(f"GPT {standing['GPT']:.1f}; best rival ({best_rival}) {standing[best_rival]:.1f}", end="; ")
+print(f"ratio {ratio:.3f}: {'the GPT wins' if ratio < 1 else 'counting wins'}")
+assert standing["GPT"] < 0.7 * standing["byte pairs, n = 1"]
+
+# %% [markdown]
+# A model that counts is no easy rival: it uses each context of the training text at once, while the GPT has to see a
+# thing many times. But counts cannot tell that “a fine film” and “a good movie” are alike. The more text and the more
+# time, the further a GPT gets ahead: that is why large models are large.
+
+# %% [markdown]
+# ## 6 · Let it write
+#
+# To write, draw the next token by its probabilities. Two knobs decide how boldly:
+#
+# - **Temperature** t: divide the logits by t before the softmax. Below 1 the likely tokens get likelier still;
+#   above 1 all become more alike.
+# - **Top-p**: keep only the likeliest tokens, as few as together reach the probability p; bring them to the sum 1.
+#   This cuts off the long tail of tokens that are each improbable but many.
+#
+# Write both, the temperature first. Sort from the largest; compare with top_p what the likelier ones have
+# *together*; `torch.zeros_like(x).scatter(-1, tokens, kept)` puts each back to the place of its token.
+
+
+# %%
+@exercise("language_model.sampling_weights")
+def sampling_weights(logits, temperature=1.0, top_p=1.0):
+    """With which probability each token is drawn: [..., V] → [..., V].
+
+    temperature: divides the logits. top_p: above 0, up to 1; only the likeliest tokens stay, as few
+    as together have a probability of at least top_p. What they have is brought to the sum 1.
+    """
+    raise NotImplementedError
+
+
+# %%
+start = torch.tensor([vocabulary.encode("\nThe film is")], device=device)
+with torch.no_grad():
+    logits = model(start)[0, -1]  # [V]
+settings = {"as it is": (1.0, 1.0), "t = 0.5": (0.5, 1.0), "t = 2": (2.0, 1.0), "p = 0.5": (1.0, 0.5)}
+figure, drawing = plots.axes("After “The film is”", "token, the likeliest first", "probability")
+kept = {}
+for (name, (t, p)), style in zip(settings.items(), ("-", "--", ":", "-.")):
+    weights = sampling_weights(logits, t, p).sort(descending=True).values.cpu()
+    kept[name] = int((weights > 0).sum())
+    drawing.plot(range(1, 31), weights[:30], style, label=f"{name}: {kept[name]} tokens possible")
+drawing.legend(fontsize=8)
+plots.show(figure, "Falling curves: steeper for t = 0.5, flatter for t = 2, cut off for p = 0.5")
+likeliest = logits.topk(8).indices.tolist()
+print("likeliest:", [vocabulary.decode([token]) for token in likeliest])
+assert kept["p = 0.5"] < kept["as it is"] == num_symbols
+
+
+# %% [markdown]
+# Now it writes: it reads the text so far, a token is drawn, and so on.
+
+
+# %%
+def write(model, prompt, num_tokens, temperature=1.0, top_p=1.0):
+    """The prompt and what the model writes behind it, as tokens [1, T + num_tokens]."""
+    tokens = torch.tensor([vocabulary.encode(prompt)], device=device)
+    model.eval()
+    with torch.no_grad():
+        for _ in range(num_tokens):
+            logits = model(tokens)[:, -1]  # what comes behind the last token
+            drawn = torch.multinomial(sampling_weights(logits, temperature, top_p), 1)
+            tokens = torch.cat([tokens, drawn], dim=1)
+    return tokens
+
+
+def in_lines(tokens):
+    """Tokens [1, T] as text, with / where a review ends."""
+    return vocabulary.decode(tokens[0].tolist()).strip().replace("\n", " / ")
+
+
+# %% [markdown]
+# **Predict, then run.** What does the model write if it *always* takes the likeliest token (top-p almost 0)?
+
+# %%
+num_new = longest - 8
+different = {}
+for name, (t, p) in {"likeliest": (1.0, 1e-9), "t = 0.6": (0.6, 1.0), "p = 0.8": (1.0, 0.8), "as it is": (1.0, 1.0), "t = 1.5": (1.5, 1.0)}.items():
+    torch.manual_seed(seed)
+    written = write(model, "\nThe film is", num_new, t, p)
+    different[name] = len(set(written[0].tolist())) / written.shape[1]
+    print(f"{name} ({different[name]:.0%} of its tokens differ):\n  {in_lines(written)}")
+assert different["likeliest"] < different["as it is"]
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# The likeliest word after a common word is a common word, and after the same words always the same one: soon it
+# goes in circles, or says what everybody says. With a high temperature, rare tokens are drawn so often that the
+# text falls apart. Between the two lies a choice, and no setting is the best for all purposes.
+# </details>
+
+# %% [markdown]
+# ## 7 · Do not compute twice
+#
+# For each new token our `write` reads the *whole* text again. But the mask lets no token see a later one: so what
+# was computed for the earlier tokens is still the same. What does the new token need of them? Its query meets their
+# **keys**, and averages their **values**. So each block keeps these two, and reads only the new token. This is the
+# **key–value cache**.
+#
+# Write `add`. Which axis of [B, H, T, D] grows?
+
+
+# %%
+@exercise("language_model.KeyValueCache")
+class KeyValueCache:
+    """The keys and values of all tokens so far, for one layer."""
+
+    def __init__(self):
+        self.keys = self.values = None
+
+    def __len__(self):
+        """How many tokens it holds."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def add(self, keys, values):
+        """Put those of new tokens [B, H, T, D] behind the kept ones; all of them, [B, H, S, D]."""
+        raise NotImplementedError
+
+
+# %%
+def write_with_cache(model, prompt, num_tokens, temperature=1.0, top_p=1.0):
+    """As `write`, but each token is read once."""
+    tokens = unread = torch.tensor([vocabulary.encode(prompt)], device=device)
+    caches = [KeyValueCache() for _ in model.blocks]
+    model.eval()
+    with torch.no_grad():
+        for _ in range(num_tokens):
+            logits = model(unread, caches)[:, -1]
+            unread = torch.multinomial(sampling_weights(logits, temperature, top_p), 1)
+            tokens = torch.cat([tokens, unread], dim=1)
+    return tokens
+
+
+texts = []
+for writer in (write, write_with_cache):
+    torch.manual_seed(seed)
+    texts.append(writer(model, "\nThe film is", num_new))
+print("the same text:", torch.equal(*texts))
+print(in_lines(texts[1]))
+assert torch.equal(*texts)
+
+# %% [markdown]
+# **Predict, then run.** How much faster is it, for a longer text? We take a fresh model that can look far back, and
+# time both. (What it writes makes no sense, but takes the same time.)
+
+# %%
+lengths = hardware.by_profile(smoke=(50, 200), cpu=(50, 100, 200, 400), gpu=(50, 100, 200, 400, 800))
+far = GPT(num_symbols, 128, 4, 2, longest=lengths[-1] + 10).to(device)
+seconds = {"without": [], "with cache": []}
+for length in lengths:
+    for name, writer in zip(seconds, (write, write_with_cache)):
+        writer(far, "\n", 3)  # to warm up
+        begin = time.perf_counter()
+        writer(far, "\n", length)
+        seconds[name].append(time.perf_counter() - begin)
+figure, drawing = plots.axes("Time to write", "tokens written", "seconds")
+for (name, values), style in zip(seconds.items(), ("o-", "s--")):
+    drawing.plot(lengths, values, style, label=name)
+drawing.legend()
+faster = seconds["without"][-1] / seconds["with cache"][-1]
+plots.show(figure, f"Two curves; at {lengths[-1]} tokens the cache is {faster:.1f} times as fast")
+print(f"{lengths[-1]} tokens: {seconds['without'][-1]:.2f} s without", end=", ")
+print(f"{seconds['with cache'][-1]:.2f} s with the cache: {faster:.1f} times as fast")
+assert faster > 1.2
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# Without a cache, T tokens mean 1 + 2 + … + T, about T²/2 readings of a token. With it they are T. (Each still
+# looks at all keys, but that is little work.) The gain grows with the text. The price is memory: two vectors for each
+# token and each layer, and for large models this is what fills the GPU.
+# </details>
+#
+# The course's `generate` is your two functions in one.
+
+# %% [markdown]
+# ## 8 · What did it learn by heart?
+#
+# A model that recites its training text has a low training loss too. Does ours invent, or copy? A simple test: the
+# longest piece of its writing that stands, letter by letter, in the training text. `piece in text` tells whether
+# one string is in another.
+
+
+# %%
+@exercise("language_model.longest_copy")
+def longest_copy(sample, text):
+    """The longest piece of the sample that stands, letter by letter, in the text; the first one."""
+    raise NotImplementedError
+
+
+# %% [markdown]
+# A number alone says little. How long are the copies in *real* reviews that were never trained on? People use the
+# same phrases too. So we compare pieces of equal length: by the GPT, by the best byte n-gram, and from the
+# validation text.
+#
+# **Predict, then run.** Which of the three copies most?
+
+# %%
+length, count = 160, hardware.by_profile(smoke=4, cpu=12, gpu=12)
+torch.manual_seed(seed)
+random.seed(seed)
+samples = {"real, unseen": [], "n-gram": [], "GPT": []}
+for number in range(count):
+    samples["real, unseen"].append(val_text[number * 500 :][:length])
+    samples["n-gram"].append(write_bytes(byte_n, length)[:length])
+    tokens = write_with_cache(model, "\n", longest - 1)
+    samples["GPT"].append(vocabulary.decode(tokens[0, 1:].tolist())[:length])
+copies = {name: [longest_copy(text, train_text) for text in texts] for name, texts in samples.items()}
+for name, found in copies.items():
+    lengths_found = sorted(map(len, found))
+    print(f"{name}: median {lengths_found[count // 2]} characters, longest {max(found, key=len)!r}")
+
+# %% [markdown]
+# The samples of the GPT are about as new as real sentences are: the longest pieces are phrases that everybody uses.
+# Is that always so? It read each sentence only a few times. Now we train a model on the first reviews alone, many times
+# over:
+
+# %%
+few = train_text[:2500]
+few_tokens = torch.tensor(vocabulary.encode(few), device=device)
+torch.manual_seed(seed)
+parrot = GPT(num_symbols, 96, 4, 2, longest=48)
+num_steps_parrot = 250
+train(parrot, few_tokens, next_token_loss, num_steps_parrot, 8, 0.005, "On a few reviews", 5)
+recited = in_lines(write_with_cache(parrot, "\n", 46, top_p=0.9))
+copied = longest_copy(recited.replace(" / ", "\n"), few)
+print(recited)
+print(f"longest copy: {len(copied)} characters")
+usual = sorted(map(len, copies["real, unseen"]))[count // 2]
+assert len(copied) > 1.5 * usual
+
+# %% [markdown]
+# It recites. The same architecture, the same loss: what decides is how often it sees a text, and how many weights it has
+# for it. Large models, too, recite texts that stood in their training data many times, private ones among them (Carlini
+# and others, 2021). The test above is the simplest of those that are used to find out.
+
+# %% [markdown]
+# ## 9 · The test, once
+#
+# All choices are made: n and discount of the rivals, tokens, sizes and steps of the GPT. Now the test text, once. The
+# rival is the one that was best in validation.
+
+# %%
+kind, n = best_rival.split(", n = ")
+if kind == "bytes":
+    rule = int(n), followers, 256, byte_discount if int(n) == byte_n else 0.8
+    rival_nats = n_gram_surprises(test_bytes, *rule)
+else:
+    rule = int(n), token_followers, num_symbols, token_discounts[int(n)]
+    rival_nats = n_gram_surprises(tuple(test_list), *rule)
+of_gpt = per_token(surprises(model, test_tokens).double().sum().item(), test_list)
+of_rival = per_token(sum(rival_nats), test_list)
+print(f"{best_rival}: perplexity {of_rival:.1f} for each byte pair; GPT: {of_gpt:.1f}")
+
+# %%
+report("language_model.over_best_n_gram", of_gpt / of_rival, data=reviews, lower_is_better=True)
+report("language_model.test_perplexity", of_gpt, data=reviews, lower_is_better=True)
+
+# %% [markdown]
+# ## Recap
+#
+# 1. Perplexity is e to the power of the mean surprise. Models with different tokens are compared by the surprise of the
+#    whole text.
+# 2. An n-gram counts what followed. Smoothed by a discount, with n chosen in validation, it is a strong rival.
+# 3. Byte pairs are tokens between letters and words. A GPT is an encoder with a causal mask, asked at every place for
+#    the *next* token: not for the one that it reads.
+# 4. Temperature and top-p decide how boldly it writes. A cache of keys and values spares reading everything again.
+# 5. The longest copied piece, beside that of real text, tells what was learned by heart.
+
+# %% [markdown]
+# ## What to try next
+#
+# Change one thing, guess the direction first, and judge in *validation*.
+#
+# - **Both together**: average the probabilities of GPT and n-gram at each token. Expect less surprise than either has.
+# - **Train four times as long**: `num_steps`. Expect the training perplexity to go on falling, and the one in validation
+#   to turn; dropout (`GPT(…, dropout=0.1)`) moves the turn.
+# - **Bytes as tokens**: `num_merges = 0`. Expect a worse model after the same time: it reads fewer sentences.
+# - **A larger text**: `course data fetch imdb` brings 25,000 whole reviews. Expect the GPT to gain more than the rival.
+
+# %% [markdown]
+# ## References
+#
+# - A. Radford, K. Narasimhan, T. Salimans, I. Sutskever (2018), *Improving language understanding by generative
+#   pre-training*: the first GPT.
+#   [PDF](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)
+# - S. F. Chen, J. Goodman (1999), *An empirical study of smoothing techniques for language modeling*.
+#   [doi:10.1006/csla.1999.0128](https://doi.org/10.1006/csla.1999.0128)
+# - R. Sennrich, B. Haddow, A. Birch (2016), *Neural machine translation of rare words with subword units*: byte-pair
+#   encoding. [arXiv:1508.07909](https://arxiv.org/abs/1508.07909)
+# - O. Press, L. Wolf (2017), *Using the output embedding to improve language models*: the tied head.
+#   [arXiv:1608.05859](https://arxiv.org/abs/1608.05859)
+# - A. Holtzman, J. Buys, L. Du, M. Forbes, Y. Choi (2020), *The curious case of neural text degeneration*: top-p.
+#   [arXiv:1904.09751](https://arxiv.org/abs/1904.09751)
+# - N. Carlini and others (2021), *Extracting training data from large language models*.
+#   [arXiv:2012.07805](https://arxiv.org/abs/2012.07805)
