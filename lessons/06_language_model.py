@@ -32,9 +32,11 @@
 # As always, every exercise may be skipped: the course's own answer then stands in.
 
 # %%
+import itertools
 import math
 import random
 import time
+from collections import Counter
 
 import torch
 from torch import nn
@@ -299,11 +301,9 @@ def merge(tokens, pair, new):
 
 
 # %%
-from collections import Counter
-
 tokens, pieces = list(b"the theatre that they thank"), {}
 for new in range(256, 261):
-    pair = Counter(zip(tokens, tokens[1:])).most_common(1)[0][0]
+    pair = Counter(itertools.pairwise(tokens)).most_common(1)[0][0]
     pieces[new] = b"".join(pieces.get(token, bytes([token])) for token in pair)
     tokens = merge(tokens, pair, new)
     shown = [pieces.get(token, bytes([token])).decode() for token in tokens]

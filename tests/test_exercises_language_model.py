@@ -185,7 +185,7 @@ def merge_keeps_the_second(tokens, pair, new):
 def merge_first(tokens, pair, new):
     for place in range(len(tokens)):
         if tuple(tokens[place : place + 2]) == pair:
-            return tokens[:place] + [new] + tokens[place + 2 :]
+            return [*tokens[:place], new, *tokens[place + 2 :]]
     return tokens
 
 

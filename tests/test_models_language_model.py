@@ -1,5 +1,6 @@
 """The small GPT of lesson 06: equal to torch's layers, causal, the same with and without cache."""
 
+import itertools
 import math
 
 import pytest
@@ -248,7 +249,7 @@ def test_byte_pairs_are_those_of_counting_anew_each_time():
     for rank, pair in enumerate(learned.merges):
         counts = {}
         for word in words:
-            for found in zip(word, word[1:]):
+            for found in itertools.pairwise(word):
                 counts[found] = counts.get(found, 0) + 1
         assert counts[pair] == max(counts.values())
         words = [merge(word, pair, NUM_BYTES + rank) for word in words]

@@ -5,6 +5,7 @@ units"; on bytes, as in GPT-2 (Radford and others, 2019). No text is unknown: wh
 spelled in bytes.
 """
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -13,8 +14,11 @@ NUM_BYTES = 256
 WORDS = re.compile(r" ?[^\W\d_]+| ?\d+| ?[^\w\s]+|\s|_")  # a space belongs to the word behind it
 
 
-def merge(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
-    """Each occurrence of the pair, found from left to right, becomes the one token `new`."""
+def merge(tokens, pair, new):
+    """Each occurrence of the pair, found from left to right, becomes the one token `new`.
+
+    tokens: a list of whole numbers, pair: a tuple of two, new: one → a new list.
+    """
     merged = []
     for token in tokens:
         if merged and (merged[-1], token) == pair:
@@ -53,7 +57,7 @@ class BytePairs:
     def _cut(self, word: str) -> list[int]:
         if word not in self._known:
             tokens = list(word.encode())
-            while known := [pair for pair in zip(tokens, tokens[1:]) if pair in self._number]:
+            while known := [pair for pair in itertools.pairwise(tokens) if pair in self._number]:
                 earliest = min(known, key=self._number.__getitem__)
                 tokens = merge(tokens, earliest, self._number[earliest])
             self._known[word] = tokens
@@ -71,7 +75,7 @@ def learn_byte_pairs(text: str, num_merges: int) -> BytePairs:
     frequency: Counter[tuple[int, int]] = Counter()  # of each pair
     where = defaultdict(set)  # the words in which a pair stands, or stood
     for number, word in enumerate(words):
-        for pair in zip(word, word[1:]):
+        for pair in itertools.pairwise(word):
             frequency[pair] += times[number]
             where[pair].add(number)
     merges: list[tuple[int, int]] = []
@@ -80,9 +84,9 @@ def learn_byte_pairs(text: str, num_merges: int) -> BytePairs:
         for number in where.pop(pair):
             before = words[number]
             words[number] = after = merge(before, pair, NUM_BYTES + len(merges))
-            for old in zip(before, before[1:]):
+            for old in itertools.pairwise(before):
                 frequency[old] -= times[number]
-            for new in zip(after, after[1:]):
+            for new in itertools.pairwise(after):
                 frequency[new] += times[number]
                 where[new].add(number)
         merges.append(pair)

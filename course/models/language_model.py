@@ -1,7 +1,7 @@
 """A small GPT from the parts of lesson 05: its loss, its perplexity, and how it writes.
 
-After Radford and others (2019), "Language models are unsupervised multitask learners" (GPT-2). Axes:
-B sequences, T tokens, C channels, V different tokens.
+After Radford and others (2019), "Language models are unsupervised multitask learners" (GPT-2).
+Axes: B sequences, T tokens, C channels, V different tokens.
 """
 
 import math
@@ -64,9 +64,7 @@ class Block(EncoderLayer):
     """An encoder layer, norm first, that can keep keys and values: [B, T, C] → same."""
 
     def __init__(self, num_channels, num_heads, dropout=0.0, attend=fused):
-        super().__init__(
-            num_channels, num_heads, 4 * num_channels, True, dropout, nn.GELU, attend
-        )
+        super().__init__(num_channels, num_heads, 4 * num_channels, True, dropout, nn.GELU, attend)
         self.attention = CachedAttention(num_channels, num_heads, attend)
 
     def forward(self, x, mask=None, cache=None):
@@ -167,8 +165,8 @@ def sampling_weights(logits, temperature=1.0, top_p=1.0):
 def generate(model, prompt, num_tokens, temperature=1.0, top_p=1.0, use_cache=True):
     """Write on: tokens [B, T] → [B, T + num_tokens], at most `longest` of them in all.
 
-    use_cache: keep keys and values, and read only the newest token each time. Without, everything is
-    read again for each token; the text is the same.
+    use_cache: keep keys and values, and read only the newest token each time. Without, everything
+    is read again for each token; the text is the same.
 
     Raises:
         ValueError: the text would be longer than `longest`.

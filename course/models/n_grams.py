@@ -1,6 +1,7 @@
 """N-gram models, from counting: what the next token is, given the few before it.
 
-A text is a row of tokens: `bytes`, or a tuple of whole numbers. A context is a piece of it: `text[3:5]`.
+A text is a row of tokens: `bytes`, or a tuple of whole numbers. A context is a piece of it, such as
+`text[3:5]`.
 Smoothed by absolute discounting (Ney, Essen and Kneser, 1994, "On structuring probabilistic
 dependences in stochastic language modelling"), interpolated with the next shorter context.
 """

@@ -111,7 +111,8 @@ def _judge(got: Any, truth: Tensor) -> str | None:
     if torch.is_tensor(got) and got.shape != truth.shape and got.shape[:2] == truth.shape[:2]:
         return (
             f"the result has {got.shape[-1]} numbers for each token; it should have a logit for "
-            f"each of the {truth.shape[-1]} symbols: multiply by `self.embedding.of_token.weight.T`."
+            f"each of the {truth.shape[-1]} symbols: multiply by "
+            "`self.embedding.of_token.weight.T`."
         )
     return difference(got, truth)
 

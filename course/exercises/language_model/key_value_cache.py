@@ -96,7 +96,9 @@ def _joined(
     return add
 
 
-def _keep_new(self: Any, keys: Tensor, values: Tensor, new_keys: Tensor, new_values: Tensor) -> None:
+def _keep_new(
+    self: Any, keys: Tensor, values: Tensor, new_keys: Tensor, new_values: Tensor
+) -> None:
     self.keys, self.values = new_keys, new_values
 
 

@@ -42,7 +42,8 @@ def _all_pieces(sample: str, text: str) -> str:
 def _judge(got: Any, sample: str, text: str, truth: str) -> str | None:
     """Another piece of the same length is right too."""
     if not isinstance(got, str):
-        return f"it returned a value of type {type(got).__name__}; the piece itself, a str, is asked for."
+        kind = type(got).__name__
+        return f"it returned a value of type {kind}; the piece itself, a str, is asked for."
     if got not in sample:
         return f"it returned {got!r}, which is no piece of the sample."
     if got not in text:

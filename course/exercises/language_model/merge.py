@@ -123,9 +123,7 @@ MERGE = Exercise(
     cases=_merge_cases,
     mistakes=(
         _kept(_without_a_step),
-        Mistake(
-            _first_alone, "Only the first pair is merged; go on to the end of the tokens."
-        ),
+        Mistake(_first_alone, "Only the first pair is merged; go on to the end of the tokens."),
         Mistake(
             _from_the_right,
             "You begin at the right end; of three equal tokens the first two are a pair.",
@@ -151,8 +149,11 @@ MERGE = Exercise(
             "A pair may begin at any place, not only at an even one: go on one place where there "
             "is no pair, and two where there is one.",
         ),
-        Mistake(_nothing, "Nothing is merged: `pair` is a tuple, and a slice of a list is a list. "
-                "Compare `tuple(tokens[place:place + 2])`, or the two tokens one by one."),
+        Mistake(
+            _nothing,
+            "Nothing is merged: `pair` is a tuple, and a slice of a list is a list. "
+            "Compare `tuple(tokens[place:place + 2])`, or the two tokens one by one.",
+        ),
     ),
     advice=(
         (

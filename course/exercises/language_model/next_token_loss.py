@@ -1,5 +1,6 @@
 """language_model.next_token_loss: the bug hunt in which a model may copy its input."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -53,7 +54,7 @@ def _by_loop(logits: Tensor, tokens: Tensor) -> Tensor:
     """The mean of -log probability over all places but the first of each row."""
     found = []
     for row in tokens.tolist():
-        for token, following in zip(row, row[1:]):
+        for token, following in itertools.pairwise(row):
             powers = [math.exp(value) for value in logits[token].tolist()]
             found.append(-math.log(powers[following] / sum(powers)))
     return torch.tensor(sum(found) / len(found))
@@ -181,8 +182,8 @@ NEXT_TOKEN_LOSS = Exercise(
         ),
         Mistake(
             _of(finish=_mixed_axes),
-            "A reshape does not swap axes, it cuts the numbers anew: `logits.transpose(1, 2)` gives "
-            "[B, V, T].",
+            "A reshape does not swap axes, it cuts the numbers anew: `logits.transpose(1, 2)` "
+            "gives [B, V, T].",
         ),
         Mistake(
             _of(finish=_only_the_last),

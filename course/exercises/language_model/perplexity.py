@@ -11,7 +11,7 @@ from course.models import language_model
 
 
 def _perplexity_cases(rng: np.random.Generator) -> Iterator[Case]:
-    """By hand: always 1/8 gives 8; 1/2 and 1/8 give √16. A thousand factors underflow as product."""
+    """By hand: always 1/8 gives 8; 1/2 and 1/8 give √16. The product of 1000 would be 0."""
     for probabilities, truth in (([1 / 8] * 3, 8.0), ([1 / 2, 1 / 8], 4.0), ([1.0, 1.0], 1.0)):
         yield Case((torch.tensor(probabilities),), torch.tensor(truth))
     for count in (5, 1000):
@@ -35,8 +35,8 @@ PERPLEXITY = Exercise(
         ),
         Mistake(
             lambda probabilities: -torch.log2(probabilities).mean(),
-            "That is the mean surprise in bits; the perplexity is 2 to the power of it (or e to the "
-            "power of the mean surprise in nats).",
+            "That is the mean surprise in bits; the perplexity is 2 to the power of it (or e to "
+            "the power of the mean surprise in nats).",
         ),
         Mistake(
             lambda probabilities: torch.exp(torch.log(probabilities).mean()),

@@ -168,8 +168,8 @@ SAMPLING_WEIGHTS = Exercise(
         ),
     ),
     hints=(
-        "Softmax of logits / temperature; sort from the largest; a running sum; take out; divide by "
-        "the sum; put back.",
+        "Softmax of logits / temperature; sort from the largest; a running sum; take out; divide "
+        "by the sum; put back.",
         "`ordered, tokens = probabilities.sort(dim=-1, descending=True)`. What the likelier tokens "
         "have is `ordered.cumsum(dim=-1) - ordered`; where it is top_p or more, the token goes.",
         "`torch.zeros_like(probabilities).scatter(-1, tokens, kept)` puts each back to its place.",

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from course.checking.engine import Case, Exercise, Mistake
 from course.checking.compare import difference
+from course.checking.engine import Case, Exercise, Mistake
 from course.models import n_grams
 
 ARGUMENTS = ("token", "context", "followers", "num_symbols", "discount")
@@ -17,8 +17,6 @@ ARGUMENTS = ("token", "context", "followers", "num_symbols", "discount")
 def _smoothed_probability_cases(rng: np.random.Generator) -> Iterator[Case]:
     """By hand, from the text 0 1 0 1 0 2 with four symbols and the discount 1/2."""
     followers = n_grams.count_followers((0, 1, 0, 1, 0, 2), 2)
-    empty = [0.5 / 6 * 3 / 4 + 2.5 / 6, 0.5 / 6 * 3 / 4 + 1.5 / 6, 0.5 / 6 * 3 / 4 + 0.5 / 6]
-    empty.append(0.5 * 3 / 6 / 4)
     empty = [(count - 0.5 * (count > 0) + 1.5 / 4) / 6 for count in (3, 2, 1, 0)]
     for token, truth in enumerate(empty):
         yield _case(truth, token, (), followers, 4, 0.5)
@@ -85,7 +83,9 @@ def _from_the_shortest(
 def _all_tokens(
     answer: Callable, context: tuple, followers: dict, num_symbols: int, discount: float
 ) -> list[Any]:
-    return [answer(token, context, followers, num_symbols, discount) for token in range(num_symbols)]
+    return [
+        answer(token, context, followers, num_symbols, discount) for token in range(num_symbols)
+    ]
 
 
 def _sums_to_one(got: list[Any]) -> str | None:
@@ -208,9 +208,7 @@ SMOOTHED_PROBABILITY = Exercise(
             "share, otherwise the sum is less than 1.",
         ),
         Mistake(
-            _with(
-                handed_on=lambda counts, discount: discount * counts.total() / counts.total()
-            ),
+            _with(handed_on=lambda counts, discount: discount * counts.total() / counts.total()),
             "The number of *different* tokens that followed is `len(counts)`.",
         ),
     ),
@@ -230,11 +228,11 @@ SMOOTHED_PROBABILITY = Exercise(
         ),
     ),
     hints=(
-        "First `shorter`: what the function itself says for `context[1:]`, or 1 / num_symbols where "
-        "the context is empty.",
+        "First `shorter`: what the function itself says for `context[1:]`, or 1 / num_symbols "
+        "where the context is empty.",
         "If the context is not in `followers`, that is the answer. Otherwise `counts = "
-        "followers[context]`, `counts.total()` is the sum and `len(counts)` the number of different "
-        "tokens.",
+        "followers[context]`, `counts.total()` is the sum and `len(counts)` the number of "
+        "different tokens.",
         "`max(counts[token] - discount, 0) / counts.total() + discount * len(counts) / "
         "counts.total() * shorter`",
     ),
