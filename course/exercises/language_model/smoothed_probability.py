@@ -214,11 +214,6 @@ SMOOTHED_PROBABILITY = Exercise(
     ),
     advice=(
         (
-            r"maximum recursion|recursion depth",
-            "The function calls itself without an end: call it with `context[1:]`, and not at all "
-            "where the context is empty.",
-        ),
-        (
             r"division by zero",
             "A context that was never seen has no total: return what the shorter one says.",
         ),
