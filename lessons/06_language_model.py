@@ -301,12 +301,13 @@ def merge(tokens, pair, new):
 
 
 # %%
-tokens, pieces = list(b"the theatre that they thank"), {}
+tokens = list(b"the theatre that they thank")
+pieces = {byte: bytes([byte]) for byte in range(256)}
 for new in range(256, 261):
     pair = Counter(itertools.pairwise(tokens)).most_common(1)[0][0]
-    pieces[new] = b"".join(pieces.get(token, bytes([token])) for token in pair)
+    pieces[new] = pieces[pair[0]] + pieces[pair[1]]
     tokens = merge(tokens, pair, new)
-    shown = [pieces.get(token, bytes([token])).decode() for token in tokens]
+    shown = [pieces[token].decode() for token in tokens]
     print(f"{len(tokens)} tokens: {'|'.join(shown)}")
 
 # %% [markdown]
