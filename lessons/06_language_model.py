@@ -80,6 +80,9 @@ test_text, _ = take(reviews.x_test, sizes[2])
 held_out = val_text.splitlines()[1:] + test_text.splitlines()[1:]
 assert not data.shared_texts(train_text.splitlines()[1:], held_out)
 
+# %% [markdown]
+# How much is it, and what does it look like?
+
 # %%
 for name, text in (("training", train_text), ("validation", val_text), ("test", test_text)):
     print(f"{name}: {len(text):,} characters in {text.count(chr(10)) - 1:,} reviews")
@@ -87,16 +90,15 @@ print(train_text[1:].split("\n")[0][:300])
 print(train_text[1:].split("\n")[1][:300])
 
 # %% [markdown]
-# A model reads a text piece by piece. Before each piece, called a **token**, it gives a probability to every
-# possible one. Then the token that really stands there is uncovered. If the model gave it the probability $p$,
-# its **surprise** is $-\log p$: 0 where it was sure and right, large where it was sure and wrong. (In lesson 01
-# this was the cross-entropy.) The unit is the *nat*; divided by $\log 2$ it becomes the *bit*, one yes-or-no
-# question.
+# Before each piece of a text, called a **token**, the model gives a probability to every possible one. Then the
+# token that really stands there is uncovered. If it had the probability $p$, the **surprise** is $-\log p$: 0
+# where the model was sure and right, large where it was sure and wrong (lesson 01's cross-entropy). The unit is the
+# *nat*; divided by $\log 2$ it is the *bit*, one yes-or-no question.
 #
-# The **perplexity** is $e$ to the power of the mean surprise. A model that hesitates between 8 equally likely
-# tokens, each time, has perplexity 8. Lower is better.
+# The **perplexity** is $e$ to the power of the mean surprise. Who hesitates each time between 8 equally likely
+# tokens has perplexity 8. Lower is better.
 #
-# Write it. `torch.log` and `torch.exp` work on whole tensors.
+# Write it, with `torch.log` and `torch.exp`.
 
 
 # %%
@@ -144,11 +146,11 @@ for context in (b"th", b" film is ", b" the f")[:: 1 if longest_context > 5 else
 
 # %% [markdown]
 # `followers` holds, for each **context** of up to that many bytes, a `Counter` of the bytes that followed it. A
-# model that looks at the last $n - 1$ tokens is called an **n-gram model**: for n = 1 unigram (it looks at
-# nothing, and knows only which tokens are frequent), then bigram, trigram, 4-gram and so on.
+# model that looks at the last $n - 1$ tokens is an **n-gram model**: unigram for n = 1 (it only knows which tokens
+# are frequent), then bigram, trigram, 4-gram and so on.
 #
-# **Predict, then run.** We take as probability the plain share of the counts. In the validation text, how often
-# will a byte come that never followed its context in training: for n = 2? For the largest n?
+# **Predict, then run.** We take the plain share of the counts as probability. How often will a byte of the
+# validation text get 0, as it never followed its context in training: for n = 2? For the largest n?
 
 # %%
 never = {}
@@ -166,8 +168,7 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 # <details><summary>Why?</summary>
 #
 # There are 256 contexts of one byte, but billions of four. Most long contexts of a new text were never seen, or
-# only once or twice, and then other bytes followed. A single such place makes the perplexity infinite. A long
-# context knows more *where it knows anything*.
+# once, and then another byte followed. A single such place makes the perplexity infinite.
 # </details>
 #
 # The cure is called **smoothing**. Take a **discount** $d$, such as 0.8, from the count of every token that
@@ -203,22 +204,20 @@ print(f"after {context}:", ", ".join(f"{chr(byte)} {chances[byte]:.3f}" for byte
 print(f"sum of all {sum(chances):.6f}, smallest {min(chances):.1e}")
 assert abs(sum(chances) - 1) < 1e-6 and min(chances) > 0
 
-# %% [markdown]
-# The sum is 1, and nothing is impossible any more. Two numbers are still free: $n$, and the discount. They are
-# chosen on the validation text. `n_gram_surprises` of the course asks your rule, or its own copy of it, at every
-# place.
-#
-# **Predict, then run.** With larger n: what happens to the surprise in validation, and on the training text?
-
-# %%
 def bits_per_byte(nats, text):
     """The surprise of a whole text, shared out over its bytes (the first, a line break, is given)."""
     return sum(nats) / (len(text) - 1) / math.log(2)
 
 
-part = train_bytes[: len(val_bytes) // 3]
+# %% [markdown]
+# The sum is 1, and nothing is impossible any more. Two numbers are still free, $n$ and the discount. They are
+# chosen on the validation text. `n_gram_surprises` of the course applies the same rule at every place.
+#
+# **Predict, then run.** With larger n: what happens to the surprise in validation, and on the training text?
+
+# %%
+orders, part = range(1, longest_context + 2), train_bytes[: len(val_bytes) // 3]
 curves = {"training": [], "validation": []}
-orders = range(1, longest_context + 2)
 for n in orders:
     for name, text in (("training", part), ("validation", val_bytes)):
         nats = n_gram_surprises(text, n, followers, 256, discount=0.8)
@@ -231,7 +230,6 @@ best = min(orders, key=lambda n: curves["validation"][n - 1])
 ends = ", ".join(f"{name} {values[-1]:.2f}" for name, values in curves.items())
 plots.show(figure, f"Training falls; validation is lowest at n = {best}; at n = {orders[-1]}: {ends}")
 
-# %%
 for n, *values in zip(orders, curves["training"], curves["validation"]):
     print(f"n = {n}: training {values[0]:.2f}, validation {values[1]:.2f} bits per byte")
 assert curves["training"] == sorted(curves["training"], reverse=True)
@@ -391,17 +389,14 @@ print(f"to beat, in validation: {best_rival[0]}, n = {best_rival[1]}, discount {
 # %% [markdown]
 # ## 4 · A small GPT
 #
-# **GPT** stands for *generative pre-trained Transformer*. It is the encoder of lesson 05 with the causal mask, so
-# each token looks at itself and at what came before. At *every* place it is to say the next token. So one text of T
-# tokens is T questions at once, and the mask keeps the answers hidden.
-#
-# The parts, from first to last:
+# **GPT** stands for *generative pre-trained Transformer*. It is the encoder of lesson 05 with the causal mask. At
+# *every* place it is to say the next token: T tokens are T questions at once, and the mask hides the answers. Its
+# parts:
 #
 # - `TokenEmbedding`: a vector for the token plus one for its place;
-# - blocks: each an encoder layer, norm first;
-# - a last layer norm;
-# - the **head**: a logit for every symbol. It is **tied**: the dot product with the vector that the embedding has
-#   for that symbol. This saves weights, and what is learned about a token as input serves it as output.
+# - blocks: each an encoder layer, norm first; then a last layer norm;
+# - the **head**: a logit for every symbol. It is **tied**: the dot product with the embedding's own vector of that
+#   symbol. This saves weights, and what is learned about a token as input serves it as output.
 
 # %% [markdown]
 # `Block` of the course is lesson 05's layer, with one argument more: a cache, which you will write in section 7.
@@ -631,10 +626,9 @@ assert standing["GPT"] < 0.7 * standing["byte pairs, n = 1"]
 # %% [markdown]
 # A model that counts is no easy rival. It remembers each context after one look, while a GPT moves its weights a
 # little at a time, and here has read little. But counts cannot tell that “a fine film” and “a good movie” are alike.
-# With more text and more time a GPT gets ahead, and then far ahead: that is why large models are large.
 #
-# **Predict, then run.** We let both answer: at each token, the probability is w times the GPT's plus 1 − w times the
-# best rival's. Can a winner and a loser *together* be better than the winner?
+# **Predict, then run.** We let both answer: the probability is w times the GPT's plus 1 − w times that of the best
+# n-gram of byte pairs. Can a winner and a loser *together* be better than the winner?
 
 # %%
 best_n = min(range(1, 6), key=lambda n: sum(nats["byte pairs", n]))
@@ -662,13 +656,13 @@ assert min(mixed) < min(mixed[0], mixed[-1])
 #
 # To write, draw the next token by its probabilities. Two knobs decide how boldly:
 #
-# - **Temperature** t: divide the logits by t before the softmax. Below 1 the likely tokens get likelier still;
-#   above 1 all become more alike.
-# - **Top-p**: keep only the likeliest tokens, as few as together reach the probability p; bring them to the sum 1.
-#   This cuts off the long tail of tokens that are each improbable but many.
+# - **Temperature** t: divide the logits by t. Below 1 the likely tokens get likelier still; above 1 all become more
+#   alike.
+# - **Top-p**: keep the likeliest tokens, as few as together have the probability p; bring them to the sum 1. This
+#   cuts off the many tokens that are each improbable.
 #
-# Write both, the temperature first. Sort from the largest; compare with top_p what the likelier ones have
-# *together*; `torch.zeros_like(x).scatter(-1, tokens, kept)` puts each back to the place of its token.
+# Write both, the temperature first. Sort from the largest; ask what the likelier ones have *together*;
+# `torch.zeros_like(x).scatter(-1, tokens, kept)` puts each back to its place.
 
 
 # %%
