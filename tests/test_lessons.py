@@ -47,6 +47,9 @@ GOALS = {  # promised to readers, whatever the band says
     "04_gan": {"gan.classes_covered": 6, "gan.asked_for_and_drawn": 0.30},  # guessing: 0.10
     "05_attention": {"attention.retrieval_accuracy": 0.90},  # guessing: 0.10
 }
+MOST = {  # the same for figures of which less is better
+    "06_language_model": {"language_model.test_perplexity": 130},  # unigram: 190, guessing: 512
+}
 LOADED = "import sys\nprint(*({'tensorflow', 'torch'} & set(sys.modules)))"
 LONGEST = 30  # seconds of computing, which unlike the clock hardly depend on what else is running
 
@@ -87,6 +90,8 @@ def check_figures(lesson: str, notebook, record: Path, is_own: Callable[[int], b
         )
     for name, least in GOALS.get(lesson, {}).items():
         assert figures[name]["value"] >= least
+    for name, most in MOST.get(lesson, {}).items():
+        assert figures[name]["value"] <= most
 
 
 def attempts() -> list[tuple[str, bool]]:
