@@ -400,7 +400,8 @@ print(f"to beat, in validation: {best_rival[0]}, n = {best_rival[1]}, discount {
 
 # %% [markdown]
 # `Block` of the course is lesson 05's layer, with one argument more: a cache, which you will write in section 7.
-# `start_small` draws the first weights so small that at first every token is about as likely.
+# `start_small` draws the first weights so small that at first every token is about as likely; the vectors of the
+# places begin as clocks.
 #
 # Write `forward`. If there are caches, the first tells with `len` how many tokens went before; otherwise none
 # did. `causal_mask(T, num_seen, device)` and `self.embedding(tokens, num_seen)` want to know it. The weights for
@@ -592,7 +593,7 @@ num_channels, num_heads, num_layers, longest = hardware.by_profile(
     smoke=(48, 4, 1, 48), cpu=(128, 4, 2, 64), gpu=(384, 6, 6, 256)
 )
 num_steps, batch_size, rate = hardware.by_profile(
-    smoke=(300, 8, 0.01), cpu=(3000, 8, 0.003), gpu=(3000, 64, 0.001)
+    smoke=(300, 8, 0.01), cpu=(5000, 8, 0.004), gpu=(4000, 64, 0.001)
 )
 torch.manual_seed(seed)
 model = GPT(num_symbols, num_channels, num_heads, num_layers, longest)
