@@ -592,10 +592,10 @@ assert honest > untrained
 
 # %%
 num_channels, num_heads, num_layers, longest, dropout = hardware.by_profile(
-    smoke=(48, 4, 1, 48, 0.0), cpu=(128, 4, 2, 48, 0.0), gpu=(256, 8, 4, 128, 0.1)
+    smoke=(48, 4, 1, 48, 0.0), cpu=(128, 4, 2, 40, 0.0), gpu=(256, 8, 4, 128, 0.1)
 )
 num_steps, batch_size, rate = hardware.by_profile(
-    smoke=(300, 8, 0.01), cpu=(5000, 10, 0.004), gpu=(3000, 32, 0.002)
+    smoke=(300, 8, 0.01), cpu=(5000, 12, 0.004), gpu=(3000, 32, 0.002)
 )
 torch.manual_seed(seed)
 model = GPT(num_symbols, num_channels, num_heads, num_layers, longest, dropout)
