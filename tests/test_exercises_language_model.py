@@ -1,6 +1,7 @@
 """Lesson 06: every exercise turns away plausible mistakes and takes different right answers."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -129,6 +130,20 @@ def smoothed_of_the_longest_alone(token, context, followers, num_symbols, discou
     return max(counts[token] - discount, 0) / total + discount * len(counts) / total / num_symbols
 
 
+def smoothed_notes_what_it_is_asked(token, context, followers, num_symbols, discount):
+    followers.setdefault(context, Counter())
+    shorter = 1 / num_symbols
+    if context:
+        shorter = smoothed_notes_what_it_is_asked(
+            token, context[1:], followers, num_symbols, discount
+        )
+    counts = followers[context]
+    if not counts:
+        return shorter
+    kept = max(counts[token] - discount, 0) + discount * len(counts) * shorter
+    return kept / counts.total()
+
+
 SMOOTHED_PROBABILITY = {
     "wrong": [
         (smoothed(lambda c, t, d: c[t] / c.total()), "more than 1"),
@@ -146,6 +161,7 @@ SMOOTHED_PROBABILITY = {
         (smoothed_without_end, "without end"),
         (smoothed_unseen_context_raises, "Not every context"),
         (smoothed_of_the_longest_alone, "it should be"),
+        (smoothed_notes_what_it_is_asked, "in place"),
     ],
     "right": [
         lambda *arguments: smoothed_probability(*arguments),

@@ -123,9 +123,6 @@ def _judge(got: Any, truth: Tensor) -> str | None:
     return difference(got, truth)
 
 
-Step = Callable[[Any, Any], Any]
-
-
 def _with(
     mask: Callable[[int, int], Tensor | None] = lambda new, seen: causal_mask(new, seen),
     embed: Callable[[Any, Tensor, int], Tensor] = lambda self, tokens, seen: self.embedding(
