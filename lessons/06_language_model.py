@@ -203,6 +203,7 @@ print(f"after {context}:", ", ".join(f"{chr(byte)!r} {chances[byte]:.3f}" for by
 print(f"sum of all {sum(chances):.6f}, smallest {min(chances):.1e}")
 assert abs(sum(chances) - 1) < 1e-6 and min(chances) > 0
 
+
 def bits_per_byte(nats, text):
     """The surprise of a whole text, shared out over its bytes (the first, a line break, is given)."""
     return sum(nats) / (len(text) - 1) / math.log(2)
@@ -227,7 +228,9 @@ for (name, values), style in zip(curves.items(), ("o--", "s-")):
 drawing.legend()
 best = min(orders, key=lambda n: curves["validation"][n - 1])
 ends = ", ".join(f"{name} {values[-1]:.2f}" for name, values in curves.items())
-plots.show(figure, f"Training falls; validation is lowest at n = {best}; at n = {orders[-1]}: {ends}")
+plots.show(
+    figure, f"Training falls; validation is lowest at n = {best}; at n = {orders[-1]}: {ends}"
+)
 
 for n, *values in zip(orders, curves["training"], curves["validation"]):
     print(f"n = {n}: training {values[0]:.2f}, validation {values[1]:.2f} bits per byte")
@@ -257,6 +260,7 @@ print(f"{tried[byte_n, byte_discount]:.3f} bits per byte")
 
 # %% [markdown]
 # How does such a model write? Draw a byte by the probabilities, append it, and again:
+
 
 # %%
 def write_bytes(n, length=90):
@@ -369,6 +373,7 @@ assert sum(nats["byte pairs", 2]) < sum(nats["bytes", 2])
 # So here are the rivals, in one unit: the perplexity for each *byte pair*, also for the models of bytes, whose
 # surprise we share out over the byte pairs of the text.
 
+
 # %%
 def per_token(total_nats, tokens):
     """Perplexity for each byte pair, from the surprise of a whole text."""
@@ -379,7 +384,9 @@ rivals = {key: per_token(sum(found), val_list) for key, found in nats.items()}
 for (kind, n), value in sorted(rivals.items(), key=lambda entry: -entry[1]):
     print(f"{kind + ',':11} n = {n} {value:8.1f}")
 best_rival = min(rivals, key=rivals.get)
-print(f"to beat, in validation: {best_rival[0]}, n = {best_rival[1]}, discount {chosen[best_rival]}")
+print(
+    f"to beat, in validation: {best_rival[0]}, n = {best_rival[1]}, discount {chosen[best_rival]}"
+)
 
 # %% [markdown]
 # A good place for a break. You have rivals that are honest: smoothed, with their length and discount chosen as
@@ -628,7 +635,8 @@ assert standing["GPT"] < 0.7 * standing["byte pairs, n = 1"]
 
 # %% [markdown]
 # A model that counts is no easy rival. It remembers each context after one look, while a GPT moves its weights a
-# little at a time, and here has read little. But counts cannot tell that “a fine film” and “a good movie” are alike.
+# little at a time, and here has read little, and in little time. But counts cannot tell that “a fine film” and “a
+# good movie” are alike.
 #
 # **Predict, then run.** We let both answer: the probability is w times the GPT's plus 1 − w times that of the best
 # n-gram of byte pairs. Can a winner and a loser *together* be better than the winner?
@@ -643,7 +651,9 @@ figure, drawing = plots.axes("Two models together", "w, the share of the GPT", "
 drawing.plot(shares, mixed, "o-")
 best_share = shares[mixed.index(min(mixed))]
 plots.show(figure, f"A valley: {mixed[0]:.1f} without the GPT, {mixed[-1]:.1f} with it alone")
-print(f"best with w = {best_share}: perplexity {min(mixed):.1f}; alone {mixed[0]:.1f}, {mixed[-1]:.1f}")
+print(
+    f"best with w = {best_share}: perplexity {min(mixed):.1f}; alone {mixed[0]:.1f}, {mixed[-1]:.1f}"
+)
 assert min(mixed) < min(mixed[0], mixed[-1])
 
 # %% [markdown]
@@ -683,7 +693,12 @@ def sampling_weights(logits, temperature=1.0, top_p=1.0):
 start = torch.tensor([vocabulary.encode("\nThe film is")], device=device)
 with torch.no_grad():
     logits = model(start)[0, -1]  # [V]
-settings = {"as it is": (1.0, 1.0), "t = 0.5": (0.5, 1.0), "t = 2": (2.0, 1.0), "p = 0.5": (1.0, 0.5)}
+settings = {
+    "as it is": (1.0, 1.0),
+    "t = 0.5": (0.5, 1.0),
+    "t = 2": (2.0, 1.0),
+    "p = 0.5": (1.0, 0.5),
+}
 figure, drawing = plots.axes("After “The film is”", "token, the likeliest first", "probability")
 kept = {}
 for (name, (t, p)), style in zip(settings.items(), ("-", "--", ":", "-.")):
@@ -796,7 +811,9 @@ assert torch.equal(*texts)
 # time both. (What it writes makes no sense, but takes the same time.)
 
 # %%
-lengths = hardware.by_profile(smoke=(50, 200), cpu=(50, 100, 200, 400), gpu=(50, 100, 200, 400, 800))
+lengths = hardware.by_profile(
+    smoke=(50, 200), cpu=(50, 100, 200, 400), gpu=(50, 100, 200, 400, 800)
+)
 far = GPT(num_symbols, 128, 4, 2, longest=lengths[-1] + 10).to(device)
 seconds = {"without": [], "with cache": []}
 for length in lengths:
@@ -865,8 +882,8 @@ for name, texts in samples.items():
 assert medians["GPT"] < 1.5 * medians["real, unseen"]
 
 # %% [markdown]
-# The longest pieces are phrases that everybody uses, and the GPT does not copy much more than people do. Is that
-# always so? Ours has read each sentence only a few times.
+# The longest pieces are phrases that everybody uses. Neither model copies more than people do; rather less, for
+# people make fewer mistakes within a phrase. Is that always so? Ours has read each sentence only a few times.
 #
 # **Predict, then run.** We train another one on the first reviews alone, about a hundred times over. What will it write, and what becomes of its perplexity in
 # validation?
@@ -901,7 +918,12 @@ of_gpt = per_token(surprises(model, test_tokens).double().sum().item(), test_lis
 print(f"for each byte pair: best rival {of_rival:.1f}, GPT {of_gpt:.1f}")
 
 # %%
-report("language_model.perplexity_over_best_n_gram", of_gpt / of_rival, data=reviews, lower_is_better=True)
+report(
+    "language_model.perplexity_over_best_n_gram",
+    of_gpt / of_rival,
+    data=reviews,
+    lower_is_better=True,
+)
 report("language_model.test_perplexity", of_gpt, data=reviews, lower_is_better=True)
 
 # %% [markdown]
