@@ -602,7 +602,7 @@ num_channels, num_heads, num_layers, longest, dropout = hardware.by_profile(
     smoke=(48, 4, 1, 48, 0.0), cpu=(128, 4, 2, 40, 0.0), gpu=(256, 8, 4, 128, 0.1)
 )
 num_steps, batch_size, rate = hardware.by_profile(
-    smoke=(300, 8, 0.01), cpu=(5000, 12, 0.004), gpu=(3000, 32, 0.002)
+    smoke=(500, 8, 0.006), cpu=(5000, 12, 0.004), gpu=(3000, 32, 0.002)
 )
 torch.manual_seed(seed)
 model = GPT(num_symbols, num_channels, num_heads, num_layers, longest, dropout)
@@ -812,7 +812,7 @@ assert torch.equal(*texts)
 
 # %%
 lengths = hardware.by_profile(
-    smoke=(50, 200), cpu=(50, 100, 200, 400), gpu=(50, 100, 200, 400, 800)
+    smoke=(40, 120), cpu=(50, 100, 200, 400), gpu=(50, 100, 200, 400, 800)
 )
 far = GPT(num_symbols, 128, 4, 2, longest=lengths[-1] + 10).to(device)
 seconds = {"without": [], "with cache": []}
