@@ -247,169 +247,215 @@ def noise_for(game, real):
     return tf.random.normal((tf.shape(real)[0], game.num_inputs))
 
 
+def move(game, name, tape, loss, weights=None, optimizer=None, sign=1):
+    weights = getattr(game, name).trainable_variables if weights is None else weights
+    slopes = [sign * slope for slope in tape.gradient(loss, weights)]
+    optimizer = optimizer or getattr(game, f"{name}_optimizer")
+    optimizer.apply_gradients(zip(slopes, weights, strict=True))
+
+
+def both_losses(one, other):
+    return {"generator_loss": one, "discriminator_loss": other}
+
+
 def step_by(
     noise=noise_for,
-    training=True,
-    discriminator_trains=True,
-    real_first=True,
-    losses=lambda game, real, fake: (
-        game.generator_loss(fake),
-        game.discriminator_loss(real, fake),
-    ),
-    weights=lambda game: (
-        game.generator.trainable_variables,
-        game.discriminator.trainable_variables,
-    ),
-    optimizers=lambda game: (game.generator_optimizer, game.discriminator_optimizer),
-    sign=1,
-    result=lambda one, other: {"generator_loss": one, "discriminator_loss": other},
+    trains=(True, True, True),
+    discriminator_loss=lambda game, real, fake: game.discriminator_loss(real, fake),
+    generator_loss=lambda game, real, fake: game.generator_loss(fake),
+    signs=(1, 1),
+    optimizers=("discriminator_optimizer", "generator_optimizer"),
+    result=both_losses,
 ):
+    """One step in the right order, with these differences.
+
+    trains: whether the generator, the discriminator in its own step, and the discriminator in the
+    generator's step, are told that they train. signs, optimizers: of the moves of discriminator and
+    generator.
+    """
+
     def step(self, real):
-        with tf.GradientTape(persistent=True) as tape:
-            fake = self.generator(noise(self, real), training=training)
-            real_logits = self.discriminator(real, training=discriminator_trains)
-            fake_logits = self.discriminator(fake, training=discriminator_trains)
-            both = losses(self, real_logits, fake_logits)
-        for loss, own, optimizer in zip(both, weights(self), optimizers(self), strict=True):
-            slopes = [sign * slope for slope in tape.gradient(loss, own)]
-            optimizer.apply_gradients(zip(slopes, own, strict=True))
-        return result(*both)
+        by = [getattr(self, name) for name in optimizers]
+        with tf.GradientTape() as outer:
+            fake = self.generator(noise(self, real), training=trains[0])
+            with tf.GradientTape() as inner:
+                real_logits = self.discriminator(real, training=trains[1])
+                fake_logits = self.discriminator(fake, training=trains[1])
+                other = discriminator_loss(self, real_logits, fake_logits)
+            move(self, "discriminator", inner, other, optimizer=by[0], sign=signs[0])
+            fake_logits = self.discriminator(fake, training=trains[2])
+            one = generator_loss(self, real_logits, fake_logits)
+        move(self, "generator", outer, one, optimizer=by[1], sign=signs[1])
+        return result(one, other)
 
     return step
 
 
 def one_tape_twice(self, real):
     with tf.GradientTape() as tape:
-        fake_logits = self.discriminator(
-            self.generator(noise_for(self, real), training=True), training=True
-        )
-        real_logits = self.discriminator(real, training=True)
+        fake = self.generator(noise_for(self, real), training=True)
+        fake_logits = self.discriminator(fake, training=True)
+        other = self.discriminator_loss(self.discriminator(real, training=True), fake_logits)
         one = self.generator_loss(fake_logits)
-        other = self.discriminator_loss(real_logits, fake_logits)
-    for loss, player, optimizer in (
-        (one, self.generator, self.generator_optimizer),
-        (other, self.discriminator, self.discriminator_optimizer),
-    ):
-        slopes = tape.gradient(loss, player.trainable_variables)
-        optimizer.apply_gradients(zip(slopes, player.trainable_variables, strict=True))
-    return {"generator_loss": one, "discriminator_loss": other}
+    move(self, "discriminator", tape, other)
+    move(self, "generator", tape, one)
+    return both_losses(one, other)
 
 
-def discriminator_first(again):
-    """Moves the discriminator, then judges the fakes anew; with new noise where asked for."""
+def both_at_once(self, real):
+    """Both losses first, then both moves."""
+    with tf.GradientTape(persistent=True) as tape:
+        fake = self.generator(noise_for(self, real), training=True)
+        fake_logits = self.discriminator(fake, training=True)
+        other = self.discriminator_loss(self.discriminator(real, training=True), fake_logits)
+        one = self.generator_loss(fake_logits)
+    move(self, "discriminator", tape, other)
+    move(self, "generator", tape, one)
+    return both_losses(one, other)
+
+
+def generator_first(self, real):
+    with tf.GradientTape(persistent=True) as tape:
+        fake = self.generator(noise_for(self, real), training=True)
+        fake_logits = self.discriminator(fake, training=True)
+        one = self.generator_loss(fake_logits)
+    move(self, "generator", tape, one)
+    with tf.GradientTape() as tape:
+        real_logits = self.discriminator(real, training=True)
+        other = self.discriminator_loss(real_logits, self.discriminator(fake, training=True))
+    move(self, "discriminator", tape, other)
+    return both_losses(one, other)
+
+
+def fakes_made_again(again):
+    """The generator makes fakes anew for its own loss, from new noise where asked for."""
 
     def step(self, real):
         noise = noise_for(self, real)
         with tf.GradientTape() as tape:
             fake = self.generator(noise, training=True)
             real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
-            other = self.discriminator_loss(real_logits, fake_logits)
-        weights = self.discriminator.trainable_variables
-        slopes = tape.gradient(other, weights)
-        self.discriminator_optimizer.apply_gradients(zip(slopes, weights, strict=True))
+            other = self.discriminator_loss(real_logits, self.discriminator(fake, training=True))
+        move(self, "discriminator", tape, other)
         with tf.GradientTape() as tape:
             fake = self.generator(noise_for(self, real) if again else noise, training=True)
             one = self.generator_loss(self.discriminator(fake, training=True))
-        weights = self.generator.trainable_variables
-        slopes = tape.gradient(one, weights)
-        self.generator_optimizer.apply_gradients(zip(slopes, weights, strict=True))
-        return {"generator_loss": one, "discriminator_loss": other}
+        move(self, "generator", tape, one)
+        return both_losses(one, other)
 
     return step
 
 
-def everything(game):
-    return game.trainable_variables, game.trainable_variables
+def fakes_outside_of_the_tape(self, real):
+    fake = self.generator(noise_for(self, real), training=True)
+    with tf.GradientTape() as tape:
+        real_logits = self.discriminator(real, training=True)
+        other = self.discriminator_loss(real_logits, self.discriminator(fake, training=True))
+    move(self, "discriminator", tape, other)
+    with tf.GradientTape() as tape:
+        one = self.generator_loss(self.discriminator(fake, training=True))
+    move(self, "generator", tape, one)
+    return both_losses(one, other)
+
+
+def moves_everything(self, real):
+    """The generator's step moves the discriminator's weights too."""
+    with tf.GradientTape() as outer:
+        fake = self.generator(noise_for(self, real), training=True)
+        with tf.GradientTape() as inner:
+            real_logits = self.discriminator(real, training=True)
+            other = self.discriminator_loss(real_logits, self.discriminator(fake, training=True))
+        move(self, "discriminator", inner, other)
+        one = self.generator_loss(self.discriminator(fake, training=True))
+    move(self, "generator", outer, one, weights=self.trainable_variables)
+    return both_losses(one, other)
 
 
 def never_compiled(self, real):
     with tf.GradientTape() as tape:
         fake = self.generator(noise_for(self, real), training=True)
         loss = self.generator_loss(self.discriminator(fake, training=True))
-    weights = self.generator.trainable_variables
-    slopes = tape.gradient(loss, weights)
-    self.generator.optimizer.apply_gradients(zip(slopes, weights, strict=True))
-    return {"generator_loss": loss, "discriminator_loss": loss}
+    move(self, "generator", tape, loss, optimizer=self.generator.optimizer)
+    return both_losses(loss, loss)
 
 
-def two_tapes(self, real):
-    """A right answer as two tapes, each opened for itself."""
+def with_a_pause(self, real):
+    """A right answer in which the generator's tape does not record the discriminator's move."""
     noise = tf.random.normal([tf.shape(real)[0], self.num_inputs])
     with tf.GradientTape() as tape_g:
-        with tf.GradientTape() as tape_d:
-            fake = self.generator(noise, training=True)
-            score_fake = self.discriminator(fake, training=True)
-            score_real = self.discriminator(real, training=True)
-            loss_d = self.discriminator_loss(score_real, score_fake)
-        loss_g = self.generator_loss(score_fake)
-    for tape, loss, player, optimizer in (
-        (tape_d, loss_d, self.discriminator, self.discriminator_optimizer),
-        (tape_g, loss_g, self.generator, self.generator_optimizer),
-    ):
-        slopes = tape.gradient(loss, player.trainable_weights)
-        optimizer.apply(slopes, player.trainable_weights)
+        fake = self.generator(noise, training=True)
+        with tape_g.stop_recording():
+            with tf.GradientTape() as tape_d:
+                score_fake = self.discriminator(fake, training=True)
+                score_real = self.discriminator(real, training=True)
+                loss_d = self.discriminator_loss(score_real, score_fake)
+            weights = self.discriminator.trainable_weights
+            self.discriminator_optimizer.apply(tape_d.gradient(loss_d, weights), weights)
+        loss_g = self.generator_loss(self.discriminator(fake, training=True))
+    weights = self.generator.trainable_weights
+    self.generator_optimizer.apply(tape_g.gradient(loss_g, weights), weights)
     return {"discriminator_loss": loss_d, "generator_loss": loss_g}
 
 
-def with_fakes_cut_off(self, real):
-    """A right answer that stops the discriminator's slopes at the fakes, as one does in torch."""
-    noise = noise_for(self, real)
-    with tf.GradientTape(persistent=True) as tape:
-        fake = self.generator(noise, training=True)
+def with_a_tape_opened_again(self, real):
+    """A right answer whose generator's tape goes on after the discriminator's move."""
+    with tf.GradientTape() as tape:
+        fake = self.generator(noise_for(self, real), training=True)
+    with tf.GradientTape() as tape_d:
+        real_logits = self.discriminator(real, training=True)
+        other = self.discriminator_loss(real_logits, self.discriminator(fake, training=True))
+    move(self, "discriminator", tape_d, other)
+    with tape:
         one = self.generator_loss(self.discriminator(fake, training=True))
+    move(self, "generator", tape, one)
+    return both_losses(one, other)
+
+
+def with_fakes_cut_off(self, real):
+    """A right answer with one tape for all, and fakes cut off as one does in torch."""
+    with tf.GradientTape(persistent=True) as tape:
+        fake = self.generator(noise_for(self, real), training=True)
         cut = self.discriminator(tf.stop_gradient(fake), training=True)
         other = self.discriminator_loss(self.discriminator(real, training=True), cut)
-    own = self.generator.trainable_variables, self.discriminator.trainable_variables
-    slopes = tape.gradient(one, own[0]), tape.gradient(other, own[1])
-    self.generator_optimizer.apply_gradients(zip(slopes[0], own[0], strict=True))
-    self.discriminator_optimizer.apply_gradients(zip(slopes[1], own[1], strict=True))
-    return {"generator_loss": one, "discriminator_loss": other}
+        move(self, "discriminator", tape, other)
+        one = self.generator_loss(self.discriminator(fake, training=True))
+    move(self, "generator", tape, one)
+    return both_losses(one, other)
 
 
 GAME = {
     "wrong": [
         (game_by(never_compiled), "optimizer"),
         (game_by(one_tape_twice), "answers once"),
-        (game_by(step_by(weights=everything)), ("its own", "did not move as")),
+        (game_by(moves_everything), ("its own", "did not move as")),
+        (game_by(both_at_once), "before the discriminator had moved"),
+        (game_by(generator_first), "before the discriminator had moved"),
+        (game_by(fakes_made_again(False)), "more than once"),
+        (game_by(fakes_made_again(True)), "more than once"),
+        (game_by(fakes_outside_of_the_tape), "saw no way"),
+        (game_by(step_by(optimizers=["discriminator_optimizer"] * 2)), "needs its own"),
         (
-            game_by(step_by(optimizers=lambda game: [game.generator_optimizer] * 2)),
-            "needs its own",
+            game_by(step_by(optimizers=["generator_optimizer", "discriminator_optimizer"])),
+            "optimizers have changed places",
         ),
+        (game_by(step_by(signs=(-1, -1))), "uphill"),
+        (game_by(step_by(signs=(-1, 1))), "discriminator did not move as"),
+        (game_by(step_by(signs=(1, -1))), "generator did not move as"),
+        (game_by(step_by(signs=(0, 1))), "discriminator did not move:"),
+        (game_by(step_by(signs=(1, 0))), "generator did not move:"),
+        (game_by(step_by(trains=(False, True, True))), "training=True"),
+        (game_by(step_by(trains=(True, False, False))), "training=True"),
+        (game_by(step_by(trains=(True, True, False))), "training=True"),
         (
             game_by(
                 step_by(
-                    optimizers=lambda game: (game.discriminator_optimizer, game.generator_optimizer)
+                    discriminator_loss=lambda game, real, fake: game.discriminator_loss(fake, real)
                 )
             ),
-            "changed places",
-        ),
-        (game_by(discriminator_first(False)), "more than once"),
-        (game_by(discriminator_first(True)), "more than once"),
-        (game_by(step_by(sign=-1)), "uphill"),
-        (game_by(step_by(sign=0)), "did not move"),
-        (game_by(step_by(training=False)), "training=True"),
-        (game_by(step_by(discriminator_trains=False)), "training=True"),
-        (
-            game_by(
-                step_by(
-                    losses=lambda game, real, fake: (
-                        game.generator_loss(fake),
-                        game.discriminator_loss(fake, real),
-                    )
-                )
-            ),
-            "the real ones first",
+            "the real images first",
         ),
         (
-            game_by(
-                step_by(
-                    losses=lambda game, real, fake: (
-                        game.generator_loss(real),
-                        game.discriminator_loss(real, fake),
-                    )
-                )
-            ),
+            game_by(step_by(generator_loss=lambda game, real, fake: game.generator_loss(real))),
             "saw no way",
         ),
         (game_by(step_by(noise=lambda game, real: tf.random.normal((1, game.num_inputs)))), "rows"),
@@ -430,15 +476,17 @@ GAME = {
         (game_by(step_by(result=lambda one, other: None)), "returns nothing"),
         (game_by(step_by(result=lambda one, other: one + other)), "fit"),
         (
-            game_by(
-                step_by(
-                    result=lambda one, other: {"generator_loss": other, "discriminator_loss": one}
-                )
-            ),
-            "changed places",
+            game_by(step_by(result=lambda one, other: both_losses(other, one))),
+            "changed places in the dictionary",
         ),
     ],
-    "right": [gan.Game, game_by(step_by()), game_by(two_tapes), game_by(with_fakes_cut_off)],
+    "right": [
+        gan.Game,
+        game_by(step_by()),
+        game_by(with_a_pause),
+        game_by(with_a_tape_opened_again),
+        game_by(with_fakes_cut_off),
+    ],
 }
 
 
@@ -478,6 +526,7 @@ FOLLOW = {
         (follow_by(blend, put=lambda slow, value: None), "did not move"),
         (lambda average, model, share: follow_by(blend)(model, average, share), "itself changed"),
         (follow_with_arrays, ("not known yet", "themselves")),
+        (follow_by(lambda slow, fast, share: blend(slow, fast, float(share))), "tensor"),
     ],
     "right": [follow_by(blend), gan.follow, follow_by_name],
 }

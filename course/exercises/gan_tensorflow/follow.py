@@ -34,9 +34,10 @@ def _small_model(weights: list[np.ndarray]) -> keras.Model:
 
 
 def _followed(follow: Callable, slow: list, fast: list, share: float) -> Any:
-    """The weights of both models afterwards: in a graph, as in training."""
+    """The weights of both models afterwards: in a graph, with a tensor as share, as in training."""
     average, model = _small_model(slow), _small_model(fast)
-    tf.function(lambda: follow(average, model, share), autograph=False)()
+    in_graph = tf.function(lambda share: follow(average, model, share), autograph=False)
+    in_graph(tf.constant(share))
     return average.get_weights(), model.get_weights()
 
 

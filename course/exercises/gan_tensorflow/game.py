@@ -44,10 +44,9 @@ def _step_cases(rng: np.random.Generator) -> Iterator[Case]:
             "noise": random(rng, batch, num_inputs),
         }
         rates = 0.5, 0.25  # of generator and discriminator: each has an optimizer of its own
-        truth = _moves(*given.values(), *rates)
         yield Case(
             (*given.values(), *rates, as_graph),
-            judge=partial(_like_step, truth=truth, given=given, rates=rates),
+            judge=partial(_like_step, given=given, rates=rates),
             call=_take_step,
             names=(*given, "generator's rate", "discriminator's rate", "inside tf.function"),
         )
@@ -64,18 +63,18 @@ def _moves(
     noise: np.ndarray,
     generator_rate: float,
     discriminator_rate: float,
-    moved_first: bool = False,
+    answers_moved: bool = True,
 ) -> dict[str, Any]:
-    """Losses before, and weights after one step; the layers are louder by 2 in training.
+    """Both losses, and the weights after one step; the layers are louder by 2 in training.
 
-    moved_first: the generator already plays against the discriminator after its move.
+    answers_moved: the generator plays against the discriminator as it is after its move.
     """
     fake = 2 * noise @ made
     real_logits, fake_logits = 2 * real @ judged, 2 * fake @ judged
     blame = _sigmoid(-real_logits), _sigmoid(fake_logits)
     slope = 2 * (fake.T @ blame[1] - real.T @ blame[0]) / len(real)
     after = judged - discriminator_rate * slope
-    against = after if moved_first else judged
+    against = after if answers_moved else judged
     logits = 2 * fake @ against
     own = -_sigmoid(-logits) @ against.T * 2 / len(real)
     return {
@@ -124,22 +123,20 @@ def _take_step(
     if not isinstance(logs, dict) or set(logs) != {"generator_loss", "discriminator_loss"}:
         return 'return {"generator_loss": …, "discriminator_loss": …}: `fit` shows what is in it.'
     return {
-        "logs": {name: float(value) for name, value in logs.items()},
+        **{name: float(value) for name, value in logs.items()},
         "generator": players[0].get_weights()[0],
         "discriminator": players[1].get_weights()[0],
         "noise": same_noise.seen,
     }
 
 
-def _like_step(
-    got: Any, truth: dict[str, Any], given: dict[str, np.ndarray], rates: tuple[float, float]
-) -> str | None:
+def _like_step(got: Any, given: dict[str, np.ndarray], rates: tuple[float, float]) -> str | None:
     if isinstance(got, str):
         return got
     return (
-        _wrong_noise(got["noise"], given["noise"].shape)
-        or _wrong_losses(got["logs"], truth, given, rates)
-        or _wrong_moves(got, truth, given, rates)
+        _wrong_noise(got.pop("noise"), given["noise"].shape)
+        or _stood_still(got, given)
+        or _wrong_step(got, given, rates)
     )
 
 
@@ -157,65 +154,79 @@ def _wrong_noise(seen: list[np.ndarray], shape: tuple[int, int]) -> str | None:
         return "the noise has no number below 0: draw it with `tf.random.normal`."
     if len(seen) > 1:
         return (
-            "the generator is called more than once in a step: both losses can use the same fakes, "
-            "as each tape keeps what it needs."
+            "the generator is called more than once in a step: make the fakes once, while the "
+            "generator's tape is open, and use them for both losses."
         )
     return None
 
 
-def _wrong_losses(
-    logs: dict[str, float],
-    truth: dict[str, Any],
-    given: dict[str, np.ndarray],
-    rates: tuple[float, float],
+def _stood_still(got: dict[str, Any], given: dict[str, np.ndarray]) -> str | None:
+    for name in ("generator", "discriminator"):
+        if np.array_equal(got[name], given[f"{name}'s weights"]):
+            return f"the {name} did not move: give its slopes to its optimizer."
+    return None
+
+
+def _wrong_step(
+    got: dict[str, Any], given: dict[str, np.ndarray], rates: tuple[float, float]
 ) -> str | None:
-    wrong = [name for name, value in logs.items() if difference(value, truth[name])]
-    if not wrong:
+    def moves(*rates: float, **options: bool) -> dict[str, Any]:
+        return _moves(*given.values(), *rates, **options)
+
+    truth = moves(*rates)
+    if difference(got, truth) is None:
         return None
-    if len(wrong) == 2 and not difference(logs["generator_loss"], truth["discriminator_loss"]):
-        return "the two losses have changed places in the dictionary."
-    later = _moves(*given.values(), *rates, moved_first=True)
-    if wrong == ["generator_loss"] and not difference(
-        logs["generator_loss"], later["generator_loss"]
-    ):
-        return (
-            "the generator's loss was computed after the discriminator had moved: compute both "
-            "losses first, and move both players afterwards."
-        )
-    name = wrong[0]
-    return (
-        f"{name} is {logs[name]:.4g}; it should be {truth[name]:.4g}. Are both players called with "
-        "`training=True`, and do the losses get the right logits, the real ones first?"
+    known = (
+        (
+            truth
+            | {
+                "generator_loss": truth["discriminator_loss"],
+                "discriminator_loss": truth["generator_loss"],
+            },
+            "the two losses have changed places in the dictionary.",
+        ),
+        (
+            moves(*rates, answers_moved=False),
+            "the generator's loss was computed before the discriminator had moved. Let the "
+            "discriminator move first, then ask it again about the same fakes.",
+        ),
+        (moves(*reversed(rates)), "the two optimizers have changed places."),
+        (
+            moves(-rates[0], -rates[1]),
+            "both players go uphill: give the slopes to the optimizers as they are.",
+        ),
     )
+    for other, sentence in known:
+        if difference(got, other) is None:
+            return sentence
+    return _what_differs(got, truth)
 
 
-def _wrong_moves(
-    got: dict[str, Any],
-    truth: dict[str, Any],
-    given: dict[str, np.ndarray],
-    rates: tuple[float, float],
-) -> str | None:
-    before = {name: given[f"{name}'s weights"] for name in ("generator", "discriminator")}
-    own = {name: truth[name] - before[name] for name in before}
-    moved = {name: got[name] - before[name] for name in before}
-    stood = [name for name in before if not moved[name].any()]
-    if stood:
-        return f"the {stood[0]} did not move: give its slopes to its optimizer."
-    quicker = rates[1] / rates[0], rates[0] / rates[1]
-    if all(
-        difference(moved[name], (own[name] * factor).astype("float32")) is None
-        for name, factor in zip(before, quicker, strict=True)
-    ):
-        return "the two optimizers have changed places."
-    for name in before:
-        if difference(moved[name], (-own[name]).astype("float32")) is None:
-            return f"the {name} goes uphill: give its slopes to the optimizer as they are."
-        if difference(got[name], truth[name].astype("float32")):
-            return (
-                f"the {name} did not move as it should. Its slopes are those of its *own* loss for "
-                f"its own weights: `tape.gradient({name}_loss, self.{name}.trainable_variables)`."
-            )
-    return None
+def _what_differs(got: dict[str, Any], truth: dict[str, Any]) -> str:
+    """A sentence on the first thing that went wrong, in the order of the step."""
+    wrong = {name for name in truth if difference(got[name], truth[name])}
+    if "discriminator_loss" in wrong:
+        return (
+            f"the discriminator's loss is {got['discriminator_loss']:.4g}; it should be "
+            f"{truth['discriminator_loss']:.4g}. Are both players called with `training=True`, and "
+            "does the loss get the logits of the real images first?"
+        )
+    if "discriminator" in wrong:
+        return _not_as_it_should("discriminator")
+    if "generator_loss" in wrong:
+        return (
+            f"the generator's loss is {got['generator_loss']:.4g}; it should be "
+            f"{truth['generator_loss']:.4g}, for what the discriminator says about the same fakes "
+            "after its move, called with `training=True`."
+        )
+    return _not_as_it_should("generator")
+
+
+def _not_as_it_should(name: str) -> str:
+    return (
+        f"the {name} did not move as it should. Its slopes are those of its *own* loss for its own "
+        f"weights: `{name}_tape.gradient({name}_loss, self.{name}.trainable_variables)`."
+    )
 
 
 GAME = Exercise(
@@ -239,17 +250,21 @@ GAME = Exercise(
         ),
         (
             r"No gradients provided|NoneType|not enough values",
-            "The tape saw no way from this loss to these weights: is everything between them "
-            "computed inside `with`, and are the weights those of the same player?",
+            "The tape saw no way from this loss to these weights. The generator's tape has to be "
+            "open when the fakes are made and when its loss is computed, and the weights are those "
+            "of the same player.",
         ),
     ),
     hints=(
-        "The order: noise; inside two tapes fakes, both kinds of logits and both losses; after "
-        "them each player's slopes to its own optimizer.",
-        "`noise = tf.random.normal((tf.shape(real)[0], self.num_inputs))`. Inside the tapes: "
-        "`fake = self.generator(noise, training=True)`, and the discriminator once on `real` and "
-        "once on `fake`, also with `training=True`.",
-        "`slopes = generator_tape.gradient(generator_loss, self.generator.trainable_variables)`, "
-        "then `self.generator_optimizer.apply_gradients(zip(slopes, …))`; the same for the other.",
+        "The order: noise; fakes; the discriminator's loss and its move; what it says about the "
+        "same fakes now; the generator's loss and its move. A tape may be opened inside another.",
+        "`noise = tf.random.normal((tf.shape(real)[0], self.num_inputs))`. Then "
+        "`with tf.GradientTape() as generator_tape:`, and inside it "
+        "`fake = self.generator(noise, training=True)`. Still inside: a second tape for the "
+        "discriminator's loss, its move, and the generator's loss.",
+        "`slopes = discriminator_tape.gradient(discriminator_loss, "
+        "self.discriminator.trainable_variables)`, then "
+        "`self.discriminator_optimizer.apply_gradients(zip(slopes, …))`. The generator's slopes "
+        "come after its tape is closed.",
     ),
 )
