@@ -46,6 +46,7 @@ with hardware.quiet_tensorflow():
 
     from course.models import digit_classifier_tensorflow as digit_classifier
     from course.models import gan_tensorflow as course_gan
+    from course.models.gan_tensorflow import small_start
 
 seed, profile = hardware.seed_everything(), hardware.profile()
 print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
@@ -173,19 +174,23 @@ for layer in generator.layers:
 
 # %% [markdown]
 # The colleague's discriminator goes the other way, from 28 × 28 to 14 × 14 to 7 × 7, and gives one answer.
+# `small_start()` lets weights start with a standard deviation of 0.02, as in lesson 04. (With Keras's
+# own, larger start our scores were clearly worse.)
 
 
 # %%
 def colleagues_discriminator(width):
     return keras.Sequential([
         keras.Input((28, 28, 1)),
-        keras.layers.Conv2D(width, 4, 2, padding="same"),
+        keras.layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=small_start()),
         keras.layers.LeakyReLU(0.2),
-        keras.layers.Conv2D(2 * width, 4, 2, padding="same", use_bias=False),
+        keras.layers.Conv2D(
+            2 * width, 4, 2, padding="same", use_bias=False, kernel_initializer=small_start()
+        ),
         keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
         keras.layers.LeakyReLU(0.2),
         keras.layers.Flatten(),
-        keras.layers.Dense(1, activation="sigmoid"),
+        keras.layers.Dense(1, activation="sigmoid", kernel_initializer=small_start()),
         keras.layers.Reshape((1,)),
     ])  # fmt: skip
 
@@ -441,7 +446,7 @@ def play(game, num_rounds, num_reports=3, callbacks=()):
 # discriminator. Which of the two will pay little in the end, and what will be drawn?
 
 # %%
-trial_rounds = hardware.by_profile(smoke=45, cpu=300, gpu=300)
+trial_rounds = hardware.by_profile(smoke=90, cpu=300, gpu=300)
 game = new_game(colleagues_discriminator, colleagues_generator_loss)
 wrong_label = play(game, trial_rounds)
 show("Trained towards label 0", game)
@@ -548,13 +553,15 @@ def build_discriminator(width):
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            keras.layers.Conv2D(width, 4, 2, padding="same"),
+            keras.layers.Conv2D(width, 4, 2, padding="same", kernel_initializer=small_start()),
             keras.layers.LeakyReLU(0.2),
-            keras.layers.Conv2D(2 * width, 4, 2, padding="same", use_bias=False),
+            keras.layers.Conv2D(
+                2 * width, 4, 2, padding="same", use_bias=False, kernel_initializer=small_start()
+            ),
             keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
             keras.layers.LeakyReLU(0.2),
             keras.layers.Flatten(),
-            keras.layers.Dense(1, activation="sigmoid"),
+            keras.layers.Dense(1, activation="sigmoid", kernel_initializer=small_start()),
             keras.layers.Reshape((1,)),
         ]
     )
@@ -572,12 +579,11 @@ show("All mended", game)
 # same.
 
 # %%
-pictures = np.concatenate([drawn for drawn, _, _ in stages.values()])
-plots.images(pictures, "From top to bottom: " + ", ".join(stages).lower())
-for name, (_, floors, covered) in stages.items():
+rows = plots.LiveRows("One fault less in each row")
+for name, (drawn, floors, covered) in stages.items():
+    rows.add(drawn, name)
     print(f"{name:24} {floors:6.0f} floors, {covered:2} classes covered")
-assert stages["All mended"][1] < stages["Trained towards label 0"][1]
-assert stages["All mended"][1] < stages["One step"][1]
+assert stages["All mended"][1] < 0.8 * stages["Trained towards label 0"][1]
 
 # %% [markdown]
 # None of the last three faults raised an error. In a game a loss says only who is ahead. So look at the
