@@ -270,7 +270,7 @@ class StatusLine:
         if not 0 < self._first < done:
             self._first, self._begun, self._noted = done, now, now
         if done == total:
-            self.show(f"{total} rounds.")
+            self.show(f"{total} rounds in {now - self._begun:.1f} s.")
         elif now - self._noted > SECONDS_BETWEEN_NOTES:
             self._noted = now
             per_round = (now - self._begun) / (done - self._first)

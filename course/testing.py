@@ -17,7 +17,8 @@ def test(arguments: list[str]) -> int:
     root = checkout()
     if not (root / "tests").is_dir():
         raise Problem(f"There are no tests in {root}: run `course test` in a clone of the course.")
-    workers = min(os.cpu_count() or 1, 4)
+    # One more than cores, since a test often waits: for a kernel, a browser, the end of a limit.
+    workers = min(os.cpu_count() or 1, 4) + 1
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "worksteal"]
     # A core for each process: where there are more threads, torch's wait for each other, and that
     # waiting is counted as computing.

@@ -590,10 +590,14 @@ assert agreement > 0.999
 #   along, run `from course import progress` and `progress.export()`, which writes the file
 #   `course-progress.json`. Beside a notebook elsewhere, `progress.import_()` adds it to what is
 #   there; nothing is lost.
+
+# %% [markdown]
+# ### When you are stuck
+#
 # - **Something is odd?** *Kernel → Restart Kernel and Run All Cells* starts afresh and keeps your
 #   answers.
 # - **A fresh copy** of a lesson: rename yours in `my_course/`, then run `make lab` again.
-# - **Stuck?** Open the hints one by one. The folder `solutions/` has every lesson answered, with
+# - **No idea?** Open the hints one by one. The folder `solutions/` has every lesson answered, with
 #   all results.
 
 # %% [markdown]

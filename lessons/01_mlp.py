@@ -454,7 +454,8 @@ assert np.allclose(logits_gradient(small_logits, small_targets), measured, atol=
 # %% [markdown]
 # Your formula and the measured slopes agree. Read one row: exactly one number is negative, the right
 # class, whose logit should grow. The row adds up to 0: what one class wins, the others lose.
-#
+
+# %% [markdown]
 # ### Then layer by layer
 #
 # A neuron computes $z = x w + b$. When $w$ grows by 1, $z$ grows by $x$; when $x$ grows by 1, $z$ grows

@@ -46,7 +46,7 @@ with hardware.quiet_tensorflow():
 
     from course.models import resnet_tensorflow as resnet
     from course.models.mlp_tensorflow import OneCycle
-    from course.models.resnet_tensorflow import shortcut
+    from course.models.resnet_tensorflow import shortcut, with_batches_that_fit
 
 seed, profile = hardware.seed_everything(), hardware.profile()
 print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
@@ -393,11 +393,12 @@ assert {"GetItem", "Pad"} <= {type(operation).__name__ for operation in mine.ope
 
 
 # %%
+colour_mean, colour_variance = x_train.mean(axis=(0, 1, 2)), x_train.var(axis=(0, 1, 2))
+
+
 def network(block, blocks_per_stage, size, model_class=keras.Model):
     """A model [B, size, size, 3] → logits [B, K], of three stages of blocks."""
-    standardise = keras.layers.Normalization(
-        mean=x_train.mean(axis=(0, 1, 2)), variance=x_train.var(axis=(0, 1, 2))
-    )
+    standardise = keras.layers.Normalization(mean=colour_mean, variance=colour_variance)
     inputs = keras.Input((size, size, 3))
     x = keras.layers.ReLU()(conv_norm(standardise(inputs), 16))
     for channels in (16, 32, 64):
@@ -576,21 +577,29 @@ def compile_for_images(model, num_epochs, num_images, batch_size, peak):
 
 # %% [markdown]
 # On a GPU, where training is long, `BackupAndRestore` comes in as well: after an interruption, run the
-# cell again. (Its folder stands beside this notebook; remove it to start afresh.)
+# cell again. (Its folder stands beside this notebook; remove it to start afresh.) And if that many images
+# do not fit into the GPU's memory, `with_batches_that_fit` tries half as many, and says so.
+
 
 # %%
-keras.utils.set_random_seed(seed)
-resnet20 = network(residual_block, blocks, size)
-compile_for_images(resnet20, num_epochs, len(x_train), batch_size, peak)
-curves = plots.LiveCurves("training loss", "validation accuracy", title=f"ResNet-{6 * blocks + 2}")
-callbacks = [BestWeights(), plots.StatusLine().keras_callback()]
-callbacks.append(curves.keras_callback("loss", "val_accuracy"))
-if profile == "gpu":
-    callbacks.append(keras.callbacks.BackupAndRestore("resnet20_tensorflow_backup"))
-batches = training_batches(x_train, y_train, batch_size, move)
-validation = {"validation_data": (x_val, y_val), "validation_batch_size": 500}
-options = {"epochs": num_epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
-history = resnet20.fit(batches, **validation, **options)
+def train_resnet(batch_size):
+    """A network trained from the start with so many images at a time, and how it went."""
+    keras.utils.set_random_seed(seed)
+    model = network(residual_block, blocks, size)
+    compile_for_images(model, num_epochs, len(x_train), batch_size, peak)
+    title = f"ResNet-{6 * blocks + 2}"
+    curves = plots.LiveCurves("training loss", "validation accuracy", title=title)
+    callbacks = [BestWeights(), plots.StatusLine().keras_callback()]
+    callbacks.append(curves.keras_callback("loss", "val_accuracy"))
+    if profile == "gpu":
+        callbacks.append(keras.callbacks.BackupAndRestore("resnet20_tensorflow_backup"))
+    batches = training_batches(x_train, y_train, batch_size, move)
+    validation = {"validation_data": (x_val, y_val), "validation_batch_size": 100}
+    options = {"epochs": num_epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
+    return model, model.fit(batches, **validation, **options)
+
+
+resnet20, history = with_batches_that_fit(train_resnet, batch_size)
 assert history.history["loss"][-1] < np.log(len(class_names))  # better than guessing
 
 # %% [markdown]
@@ -750,7 +759,7 @@ print(f"length of the slopes in the first epoch: {lengths}")
 
 # %%
 x_test, y_test = images.x_test[:, ::every, ::every], images.y_test
-logits = resnet20.predict(x_test, batch_size=500, verbose=0)
+logits = resnet20.predict(x_test, batch_size=100, verbose=0)
 probabilities = tf.nn.softmax(logits).numpy()
 answers = probabilities.argmax(axis=1)
 report("resnet_tensorflow.test_accuracy", np.mean(answers == y_test), data=images)

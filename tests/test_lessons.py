@@ -44,7 +44,7 @@ GOALS = {  # promised to readers, whatever the band says
     "02_training_well": {"training_well.test_accuracy": 0.90},
     "03_resnet": {"resnet.test_accuracy": 0.40},  # well above the 0.10 of guessing
     "03_resnet_tensorflow": {"resnet_tensorflow.test_accuracy": 0.30},
-    "04_gan": {"gan.classes_covered": 4, "gan.asked_for_and_drawn": 0.30},  # guessing: 0.10
+    "04_gan": {"gan.classes_covered": 6, "gan.asked_for_and_drawn": 0.30},  # guessing: 0.10
     "04_gan_tensorflow": {"gan_tensorflow.classes_covered": 6},
 }
 LOADED = "import sys\nprint(*({'tensorflow', 'torch'} & set(sys.modules)))"

@@ -69,7 +69,7 @@ def exercise(name: str, seed: int | None = None) -> Callable[[Any], Any]:
         if strict and not result.passed:
             raise ExerciseError(str(result))
         results.note_answer(name, own=result.passed)
-        _show(_with_progress(result))
+        _show(result if strict else _with_progress(result))
         return candidate if result.passed else found.reference
 
     return decorate

@@ -29,6 +29,28 @@ def training_batches(images, labels, batch_size, augment):
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
+def with_batches_that_fit(train, batch_size):
+    """What `train(batch_size)` returns, with half as many images at a time where they do not fit.
+
+    Each try calls `train` anew, which has to start from the beginning; a line tells of it.
+
+    Raises:
+        MemoryError: not even one image at a time fits into the memory of the GPU.
+    """
+    while True:
+        try:
+            return train(batch_size)
+        except tf.errors.ResourceExhaustedError:
+            if batch_size == 1:
+                raise MemoryError(
+                    "Not even one image fits into this GPU's memory: close other notebooks that "
+                    "use it, or take a smaller model."
+                ) from None
+        half = batch_size // 2
+        print(f"{batch_size} at a time do not fit into this GPU's memory: trying {half}.")
+        batch_size = half
+
+
 def conv_norm(x, channels, stride=1):
     """3 × 3 convolution and batch norm as in PyTorch: [B, H, W, C] → [B, H / stride, …, channels].
 
