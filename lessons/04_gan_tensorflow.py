@@ -3,8 +3,8 @@
 #
 # {{badges}}
 #
-# A colleague brings a program. It should teach one network to draw digits, and another to find the fakes
-# out. First it stops with an error. Once the errors are gone it runs, and draws nothing but noise. You
+# A colleague brings a program. It should teach one network to draw digits, and another to tell the drawn
+# ones, the fakes, from real ones. First it stops with an error. Once the errors are gone it runs, and draws nothing but noise. You
 # mend it, fault by fault, and see after each what changes in the pictures. In the end it draws digits,
 # and a score says how good they are.
 #
@@ -94,7 +94,8 @@ print(f"floor, {count} real images against {count} others: {floor:.2f}")
 #
 # As in lesson 04, the **discriminator** answers with a **logit**: above 0 for "real", below 0 for "fake". It
 # pays the cross-entropy, with label 1 for real images and label 0 for fakes. In Keras this is
-# `keras.losses.BinaryCrossentropy`: made once, it is called with the labels first, then the logits.
+# `cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)`, and then
+# `cross_entropy(labels, logits)`: labels first.
 #
 # Axes in this lesson: **B** images in a batch, **Z** numbers of noise for each.
 
@@ -118,8 +119,8 @@ print(f"sure and wrong {float(discriminator_loss(-sure, sure)):.3f}")
 assert np.isclose(float(discriminator_loss(undecided, undecided)), np.log(4))
 
 # %% [markdown]
-# Keep the first number in mind: **1.386**, or log 4, is what a discriminator pays that cannot tell real from
-# fake.
+# Keep the first number in mind: **1.386**, or log 4, is what a discriminator pays that answers 0 to
+# everything, because it cannot tell real from fake.
 #
 # And the **generator**? The colleague wrote this. If you do not see what is wrong with it, the pictures
 # of section 4 will tell.
@@ -286,6 +287,8 @@ assert reached == len(of_generator)
 # - the discriminator moves;
 # - the discriminator, as it is *now*, judges the same fakes, and the generator moves.
 #
+# Call both players with `training=True`, so that batch norm takes the mean of the batch.
+#
 # The generator's tape has to see the way from the noise to the generator's loss. So it stays open from
 # the fakes on, and a second tape, for the discriminator's move, is opened *inside* it.
 
@@ -310,7 +313,7 @@ class Game(keras.Model):
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.generator_loss, self.discriminator_loss = generator_loss, discriminator_loss
-        # With what each optimizer notes made already, the step's graph is written down only once.
+        # Adam's notes on the weights, made now: made in the first step, it would be compiled twice.
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
 
@@ -660,10 +663,10 @@ assert gap < 1e-5
 # ## 7 · The game for real
 #
 # Wider players, more rounds, the average, and one trick of lesson 04 that we have left out so far: **label
-# smoothing**, label 0.9 in place of 1 for real images, keeps the discriminator from being too sure.
+# smoothing**. Real images get label 0.9 in place of 1, which keeps the discriminator from being too sure.
 #
-# **Predict, then run.** Keras's loss has an option for it, `label_smoothing=0.2`. We look for the
-# probability at which a discriminator pays least. Which is it for a real image, and which for a fake?
+# **Predict, then run.** Keras's loss has an option for it, `label_smoothing=0.2`. With it, at which
+# probability "real" does a discriminator pay least for a real image? And for a fake?
 
 # %%
 smoothing = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2, reduction=None)
@@ -678,9 +681,9 @@ for name, label in (("real", 1.0), ("fake", 0.0)):
 # <details><summary>Why?</summary>
 #
 # Keras moves *both* labels towards one half: 1 becomes 0.9, and 0 becomes 0.1. For a classifier this is what
-# one wants. In our game it would let the discriminator take one fake in ten for real, and Salimans and others
-# (2016) advise to smooth real labels only. So an option with the right name need not do what your formula
-# says.
+# one wants, and lesson 01 used it. Here it would do harm: the best discriminator would then say 10% wherever
+# only fakes lie, and the generator could not see from there which way is better. So Salimans and others
+# (2016) smooth the real label only.
 # </details>
 
 # %%

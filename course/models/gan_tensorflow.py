@@ -104,7 +104,7 @@ class Game(keras.Model):
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.generator_loss, self.discriminator_loss = generator_loss, discriminator_loss
-        # With what each optimizer notes made already, the step's graph is written down only once.
+        # Adam's notes on the weights, made now: made in the first step, it would be compiled twice.
         generator_optimizer.build(self.generator.trainable_variables)
         discriminator_optimizer.build(self.discriminator.trainable_variables)
 
