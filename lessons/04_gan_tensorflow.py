@@ -674,7 +674,7 @@ logits = tf.linspace(-6.0, 6.0, 1201)[:, None]
 cheapest = {}
 for name, label in (("real", 1.0), ("fake", 0.0)):
     paid = smoothing(tf.fill(logits.shape, label), logits)  # one number for each logit
-    cheapest[name] = float(tf.sigmoid(logits[tf.argmin(paid)]))
+    cheapest[name] = float(tf.sigmoid(logits[tf.argmin(paid), 0]))
     print(f"{name}: pays least where it says {cheapest[name]:.0%}")
 
 # %% [markdown]
@@ -718,7 +718,7 @@ class AveragedGame(Game):
         return losses
 
 
-width = hardware.by_profile(smoke=32, cpu=32, gpu=64)
+width = hardware.by_profile(smoke=24, cpu=32, gpu=64)
 game = AveragedGame(*new_players(build_discriminator, width), num_inputs)
 game.average = keras.models.clone_model(game.generator)
 game.average.set_weights(game.generator.get_weights())
@@ -728,7 +728,7 @@ game.compile(*optimizers(), generator_loss, smoothed_loss)
 # While it trains, the average draws from the same noise again and again. Each row is one moment.
 
 # %%
-num_rounds, num_reports = hardware.by_profile(smoke=(240, 4), cpu=(2400, 12), gpu=(2000, 10))
+num_rounds, num_reports = hardware.by_profile(smoke=(300, 4), cpu=(2400, 12), gpu=(2000, 10))
 rows = plots.LiveRows("The same noise, drawn by the average while it learns")
 
 
