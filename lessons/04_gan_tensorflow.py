@@ -48,7 +48,7 @@ with hardware.quiet_tensorflow():
     from course.models import gan_tensorflow as course_gan
     from course.models.gan_tensorflow import small_start
 
-seed, profile = hardware.seed_everything(), hardware.profile()
+seed = hardware.seed_everything()
 print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}")
 print(hardware.describe())
 
