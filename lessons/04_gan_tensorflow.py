@@ -728,7 +728,7 @@ game.compile(*optimizers(), generator_loss, smoothed_loss)
 # While it trains, the average draws from the same noise again and again. Each row is one moment.
 
 # %%
-num_rounds, num_reports = hardware.by_profile(smoke=(300, 4), cpu=(2400, 12), gpu=(2000, 10))
+num_rounds, num_reports = hardware.by_profile(smoke=(270, 3), cpu=(2400, 12), gpu=(2000, 10))
 rows = plots.LiveRows("The same noise, drawn by the average while it learns")
 
 
