@@ -498,7 +498,7 @@ two_sigmoids = play(game, trial_rounds)
 show("Two sigmoids", game)
 
 # %% [markdown]
-# Strokes may appear. But one fault is left, and it hides well. The loss says `from_logits=True`, so it
+# A few strokes, or none: it depends on chance. One fault is left, and it hides well. The loss says `from_logits=True`, so it
 # applies a sigmoid to what it gets. The discriminator ends with a sigmoid too. In lesson 04 you saw what
 # follows: even a perfect discriminator, with 1 for real images and 0 for fakes, has to pay.
 
@@ -510,8 +510,9 @@ print(f"perfect {best_possible:.3f}, knowing nothing {np.log(4):.3f}, in this ga
 assert abs(best_possible - 1.006) < 1e-3 and lowest > best_possible - 1e-3
 
 # %% [markdown]
-# As a logit, 0 means a probability of one half: it can never say that a fake is a fake. A loss that never
-# goes below 1.006 is the sign by which you know this fault.
+# As a logit, 0 means a probability of one half, which costs log 2 = 0.693: this discriminator can never say
+# that a fake is a fake. And where it is sure, its own sigmoid is flat, so hardly any slope comes through to
+# the generator. A loss that never goes below 1.006 is the sign by which you know this fault.
 #
 # Keras itself looks for the fault, and mends it behind your back. **Predict, then run.** When does it find
 # it? The same loss of a fake with logit -5 is computed in four ways; right is 0.007.
@@ -579,7 +580,8 @@ show("All mended", game)
 # ### The whole hunt
 #
 # Each row was drawn by the program with one fault less than the row above; in a column the noise is the
-# same.
+# same. (Here all rows have the same scale of grey. After one step the pixels hardly differ, so that row
+# looks flat; the picture of section 4 had its contrast stretched.)
 
 # %%
 rows = plots.LiveRows("One fault less in each row")
