@@ -141,6 +141,42 @@ def matrix(counts: np.ndarray, title: str, names: Sequence[str], alt: str) -> No
     show(figure, alt)
 
 
+def heatmaps(
+    panels: Mapping[str, np.ndarray],
+    x_label: str,
+    y_label: str,
+    alt: str,
+    x_names: Sequence[object] = (),
+    y_names: Sequence[object] = (),
+    signed: bool = False,
+) -> None:
+    """Show tables of numbers [rows, columns] side by side as colours, each under its name.
+
+    The panels share one scale, which a bar explains. x_names, y_names: what stands at each column
+    and row; numbers unless given. signed: values have a sign; blue is negative, red is positive.
+    """
+    rows, columns = next(iter(panels.values())).shape
+    cell = min(0.28, 3.4 / max(rows, columns), 6.4 / (columns * len(panels)))  # inches
+    width, height = cell * columns * len(panels) + 1.6, max(cell * rows, 0.5) + 1.3
+    figure = Figure(figsize=(width + 0.5 * len(panels), height), layout="constrained")
+    drawings = figure.subplots(1, len(panels), squeeze=False)[0]
+    limit = max(float(np.abs(values).max()) for values in panels.values()) or 1.0
+    colours = {"cmap": "RdBu_r", "vmin": -limit} if signed else {"cmap": "Blues", "vmin": 0}
+    for drawing, (name, values) in zip(drawings, panels.items(), strict=True):
+        picture = drawing.imshow(values, vmax=limit, aspect="auto", **colours)
+        drawing.set(title=name, xlabel=x_label)
+        for axis, names in ((drawing.xaxis, x_names), (drawing.yaxis, y_names)):
+            if len(names):
+                axis.set_ticks(range(len(names)), names, fontsize=8)
+            else:
+                axis.set_major_locator(MaxNLocator(integer=True))
+        if any(len(str(name)) > 2 for name in x_names):
+            drawing.tick_params("x", rotation=90)
+    drawings[0].set_ylabel(y_label)
+    figure.colorbar(picture, ax=list(drawings))
+    show(figure, alt)
+
+
 class LiveCurves:
     """Curves that grow while a model trains: one panel for each name, one updating picture.
 

@@ -121,6 +121,28 @@ def test_long_names_under_a_confusion_matrix_are_slanted(names, angle, monkeypat
     assert {label.get_rotation() for label in labels} == {angle}
 
 
+def test_heatmaps_share_one_scale_and_carry_their_names(shown, monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: figures.append((figure, alt)))
+    panels = {"first": np.array([[0.0, 0.5, 0.2]]), "second": np.array([[2.0, 1.0, 0.0]])}
+    plots.heatmaps(panels, "key", "query", "two rows", x_names=["a=1", "b=2", "a?"], y_names="q")
+    (figure, alt) = figures[0]
+    first, second = figure.axes[:2]
+    assert alt == "two rows" and [first.get_title(), second.get_title()] == list(panels)
+    assert first.get_ylabel() == "query" and second.get_xlabel() == "key"
+    assert [label.get_text() for label in first.get_xticklabels()] == ["a=1", "b=2", "a?"]
+    assert {label.get_rotation() for label in first.get_xticklabels()} == {90}
+    assert [label.get_text() for label in second.get_yticklabels()] == ["q"]
+    assert {drawing.images[0].get_clim() for drawing in (first, second)} == {(0, 2)}
+
+
+def test_a_signed_heatmap_goes_from_blue_to_red(shown):
+    plots.heatmaps({"all": np.array([[-1.0, 0.0, 0.5]])}, "x", "y", "blue to red", signed=True)
+    pixels = np.asarray(shown[0]["picture"].convert("RGB")).astype(int)
+    more_red = pixels[..., 0] - pixels[..., 2]
+    assert more_red.max() > 60 and more_red.min() < -60 and shown[0]["alt"] == "blue to red"
+
+
 def test_live_curves_are_one_picture_that_grows(shown):
     curves = plots.LiveCurves("loss", "accuracy", title="Run")
     for step in range(3):
