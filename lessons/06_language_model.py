@@ -532,13 +532,13 @@ def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_
         loss.backward()
         optimizer.step()
         schedule.step()
-        losses.append(loss.detach())
+        losses.append(loss.item())  # a number: thousands of kept tensors would cut memory to pieces
         if step % (num_steps // num_points) == 0:
             windows = val_tokens[:4000].unfold(0, model.longest + 1, model.longest)
             with torch.no_grad():
                 val_loss = loss_function(model.eval(), windows)
-            recent = torch.stack(losses[-num_steps // num_points :]).mean()
-            curves.add(recent.exp(), val_loss.exp())
+            recent = losses[-(num_steps // num_points) :]
+            curves.add(math.exp(sum(recent) / len(recent)), val_loss.exp())
             model.train()
         line.how_far(step, num_steps)
 
