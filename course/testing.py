@@ -1,6 +1,7 @@
 """`course test`: everything that CI runs, as one pytest run."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -23,4 +24,6 @@ def test(arguments: list[str]) -> int:
     # A core for each process: where there are more threads, torch's wait for each other, and that
     # waiting is counted as computing.
     environment = {"OMP_NUM_THREADS": "1"} | os.environ
+    # A shell's background job ignores Ctrl-C, and so would every program that a test stops with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.call([*command, *arguments], cwd=root, env=environment)

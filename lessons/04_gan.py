@@ -884,7 +884,7 @@ dense_times, dense_covered, _ = score(dense_average, "dense GAN")
 # **DCGAN**.
 
 # %%
-width = hardware.by_profile(smoke=32, cpu=32, gpu=64)
+width = hardware.by_profile(smoke=24, cpu=32, gpu=64)
 
 
 def make_generator(num_inputs):

@@ -64,7 +64,8 @@ print(temperature_at.get(12), temperature_at.get(13))
 # gone: there are no slopes. So we make it *soft*: a query may fit every key, more or less.
 #
 # For that, keys and queries become vectors, such that similar things point in similar directions. An hour
-# becomes the hand of a clock that goes round once a day.
+# becomes the hand of a clock that goes round once a day. There are **S** keys, here six. The comments
+# tell the shapes.
 
 
 # %%
@@ -74,22 +75,24 @@ def clock_hand(hours):
     return torch.stack([angles.cos(), angles.sin()], dim=1)
 
 
-keys = clock_hand(list(temperature_at))  # [S, 2]
-values = torch.tensor(list(temperature_at.values()))[:, None]  # [S, 1]
-query = clock_hand([13])[0]  # [2]
-for hour, score in zip(temperature_at, keys @ query):
+hour_keys = clock_hand(list(temperature_at))  # [S, 2]
+degrees = torch.tensor(list(temperature_at.values()))[:, None]  # [S, 1]
+at_13 = clock_hand([13])[0]  # the query, [2]
+for hour, score in zip(temperature_at, hour_keys @ at_13):
     print(f"query 13 h, key {hour:2} h: dot product {score:+.2f}")
 
 # %% [markdown]
-# The **dot product** adds up the products of the numbers at equal places. It is largest where two vectors
-# point in the same direction: here for 12 and 15, the hours next to 13. We use it as the **score** of a
-# key. The softmax of lesson 01 makes **weights** of the scores: all positive, with the sum 1. The answer is
-# the average of the values $v_s$, with these weights:
+# The **dot product** adds up the products of the numbers at equal places. Of vectors that are equally long,
+# those have the largest that point in the same direction: here 12 and 15, the hours next to 13. We use it
+# as the **score** of a key. The softmax of lesson 01 makes **weights** of the scores: all positive, with the
+# sum 1. The answer is the average of the values $v_s$, with these weights:
 #
 # $$w = \operatorname{softmax}(k_1 \cdot q, \dots, k_S \cdot q), \qquad
 # \text{answer} = w_1 v_1 + \dots + w_S v_S$$
-#
-# Write it. `keys @ query` are all scores; `torch.softmax(scores, dim=0)` makes weights.
+
+# %% [markdown]
+# Write it. `keys @ query` are all scores; `torch.softmax(scores, dim=0)` makes weights. A key and the query
+# have D numbers each, a value has E: a value may be a vector too.
 
 
 # %%
@@ -104,30 +107,32 @@ def look_up(query, keys, values):
 
 # %% [markdown]
 # **Predict, then run.** How hot was it at 13 h? We ask with the query as it is, then multiplied by 10, then
-# by 1,000. To what do the three answers come near?
+# by 1,000. Near which number will each of the three answers be?
 
 # %%
-answers = [look_up(query * factor, keys, values).item() for factor in (1, 10, 1000)]
+answers = [look_up(at_13 * factor, hour_keys, degrees).item() for factor in (1, 10, 1000)]
 figure, drawing = plots.axes("Look up any hour", "hour", "degrees")
-day = [hour / 20 for hour in range(120, 421)]
+day = [6 + step / 20 for step in range(301)]
+curves = {}
 for factor, style in ((1, "-."), (10, "-"), (1000, ":")):
-    curve = [look_up(hand * factor, keys, values).item() for hand in clock_hand(day)]
-    drawing.plot(day, curve, style, label=f"query times {factor:,}")
-drawing.plot(list(temperature_at), values[:, 0], "o", color="black", label="measured")
+    curves[factor] = [look_up(hand * factor, hour_keys, degrees).item() for hand in clock_hand(day)]
+    drawing.plot(day, curves[factor], style, label=f"query times {factor:,}")
+drawing.plot(list(temperature_at), degrees[:, 0], "o", color="black", label="measured")
 drawing.legend(fontsize=8)
 in_words = ", ".join(f"{answer:.1f}" for answer in answers)
-plots.show(figure, f"Three curves through six measured points; at 13 h they say {in_words} degrees")
-print("at 13 h:", in_words)
-assert abs(answers[0] - values.mean()) < 2.5 and 20 < answers[1] < 22
+alt = f"A flat curve, one near all six points, and stairs; at 13 h they say {in_words} degrees"
+plots.show(figure, alt)
+print(f"at 13 h: {in_words}; mean of all values: {degrees.mean():.1f}")
+assert max(abs(answer - degrees.mean()) for answer in curves[1]) < 2.5 and 20 < answers[1] < 22
 assert abs(answers[2] - 20) < 0.01
 
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# With small scores all weights are nearly equal, so every answer is near the mean of all values. With
-# large scores the best key gets nearly all the weight: that is the *hard* look-up, 20 degrees at noon,
-# with jumps half-way between two keys. In between, the answer changes smoothly. A network can learn how
-# sharp it looks: by how large its queries and keys are.
+# With small scores the weights differ little, so every answer stays near the mean of all values. With
+# large scores the best key gets nearly all the weight: that is the *hard* look-up, the 20 degrees of
+# 12 h, with jumps half-way between two keys. In between, the answer changes smoothly. A network can learn
+# how sharp its look-up is: by how large its queries and keys are.
 # </details>
 
 # %% [markdown]
@@ -135,14 +140,14 @@ assert abs(answers[2] - 20) < 0.01
 #
 # From now on we have a **sequence** of **tokens**. A token is whatever the sequence is made of: a word, a
 # letter, one line of a program. *Each* token asks, is looked at, and hands over something: from its vector
-# three dense layers make a query, a key and a value. So what to look for is learned.
+# three dense layers make a query, a key and a value. So the network learns what to look for.
 #
 # The axes of the lesson: **B** sequences, **T** tokens that ask, **S** tokens that are looked at (mostly
-# the same ones, so S = T), **D** numbers in a query or key.
+# the same ones, so S = T), **D** numbers in a query or key, **E** in a value (mostly as many).
 
 # %%
 torch.manual_seed(seed)
-tokens = torch.randn(5, 16)  # T = 5 tokens, each a vector of 16 numbers
+tokens = torch.randn(5, 16)  # T = 5 tokens, each a vector of 16 numbers; D = E = 8
 to_queries, to_keys, to_values = (nn.Linear(16, 8) for _ in range(3))
 queries, keys, values = to_queries(tokens), to_keys(tokens), to_values(tokens)
 scores = queries @ keys.T  # [T, S]: a row for each query
@@ -156,21 +161,27 @@ assert torch.allclose(together, one_by_one, atol=1e-5)
 # %% [markdown]
 # Two multiplications of matrices do all look-ups at once. `.T` swaps the axes, so that every query meets
 # every key. The check in the last line says: the same as one by one.
-#
+
+# %% [markdown]
 # **Predict, then run.** A dot product adds up D products. Take queries and keys at random, with mean 0 and
-# **variance** 1 (the mean of the squares). What is the variance of their dot product for D = 4, 64, 1024?
-# And what does a softmax over 16 such scores look like?
+# **variance** 1 (where the mean is 0, that is the mean of the squares). What is the variance of their dot
+# product for D = 4, 64, 1024? And how large is the largest weight that a softmax over 16 such scores gives?
+#
+# We also print the slope of a weight w by its own score. It is w (1 − w), as for the sigmoid in lesson 01.
 
 
 # %%
 def scores_at_random(width, count=1000, num_keys=16):
-    """The scores of `count` random queries, each with keys of its own: [count, num_keys]."""
+    """The scores of `count` random queries, each with keys of its own: [count, num_keys].
+
+    width: D, how many numbers a query or key has.
+    """
     queries, keys = torch.randn(count, 1, width), torch.randn(count, num_keys, width)
     return (queries * keys).sum(dim=2)
 
 
 def describe(scores):
-    """Variance, the mean of the largest weight, and of the slope of a weight by its own score."""
+    """The variance, the mean of the largest weight, and the mean slope of a weight."""
     weights = torch.softmax(scores, dim=1)
     slopes = weights * (1 - weights)
     return [scores.var().item(), weights.amax(dim=1).mean().item(), slopes.mean().item()]
@@ -185,14 +196,13 @@ for width, (variance, largest, slope) in plain.items():
 # <details><summary>Why?</summary>
 #
 # Each product has mean 0 and variance 1, and the variances of independent numbers add up: the variance is
-# D, so a score is around $\pm\sqrt D$. Among scores so large the best one takes nearly all the weight. The
-# look-up is hard again, and its slopes are nearly 0: the network would stop learning *where* to look
-# before it has begun.
+# D. So a typical score is as large as $\sqrt D$, with either sign. Among scores so large the best one takes
+# nearly all the weight. The look-up is hard again, and its slopes are nearly 0: the network would stop
+# learning *where* to look before it has begun.
 # </details>
 
 # %% [markdown]
-# The cure: divide every score by $\sqrt D$. Then its variance is 1, whatever D is. (The slope of weight w
-# by its own score is w (1 − w), from lesson 01's softmax.)
+# The cure: divide every score by $\sqrt D$. That divides the variance by D, so it is 1, whatever D is.
 
 # %%
 for width in (4, 64, 1024):
@@ -201,6 +211,9 @@ for width in (4, 64, 1024):
     print(f"mean slope {slope:.4f}")
     assert 0.9 < plain[width][0] / width < 1.1 and 0.9 < variance < 1.1 and largest < 0.4
 assert plain[1024][1] > 0.9 and plain[1024][2] < slope / 4
+four = torch.randn(4, requires_grad=True)  # is the slope really w (1 − w)?
+weight = torch.softmax(four, dim=0)[0]
+assert torch.allclose(torch.autograd.grad(weight, four)[0][0], weight * (1 - weight))
 
 # %% [markdown]
 # ## 3 · Who may look where
@@ -210,7 +223,7 @@ assert plain[1024][1] > 0.9 and plain[1024][2] < slope / 4
 # - **Padding.** Sequences in a batch have different lengths, so the short ones are filled up.
 # - **The future.** A model that writes text must not see the words that it is to predict.
 #
-# A **mask** holds True where a token *may* look, False where it may not. A colleague wrote it like this: take
+# A **mask** holds True where a token *may* look, False where it may not. A colleague used it like this: take
 # the weights, and set the forbidden ones to 0.
 
 
@@ -240,13 +253,14 @@ assert seen[0][2] == seen[1][2] == 0 and seen[1][1] < seen[0][1] / 5 and seen[1]
 # <details><summary>Why?</summary>
 #
 # Nothing of the forbidden *value* comes through. But the forbidden score was in the sum by which the softmax
-# divides, so it changes the weights of all others, and their sum is no longer 1. A model that writes would get
-# hints at what comes next, in training only: in use there is no future to look at.
+# divides, so it changes the weights of all others, and their sum is no longer 1. In training, a model that
+# writes would get hints at the word that it is to predict. In use this word is not there yet, and the hints
+# are missing.
 # </details>
 
 # %% [markdown]
 # **Bug hunt.** Mend it. A hint from lesson 01: the softmax divides exponentials by their sum. Which score
-# has the exponential 0?
+# has the exponential 0? (In a shape, `...` stands for any number of further axes, also none.)
 
 
 # %%
@@ -271,7 +285,7 @@ for forbidden in (0.0, 5.0):
 # %% [markdown]
 # Now the masks themselves. For padding we know how many tokens of each sequence are real: they stand first.
 # The mask needs four axes, [B, 1, 1, S]. The second is for heads (section 4), the third for the tokens that
-# ask. The mask is the same for all of these, so one place is enough: PyTorch repeats it.
+# ask. The mask is the same for all of these, so both have size 1: PyTorch repeats them (broadcasting).
 #
 # `torch.arange(n)` are the numbers 0 to n − 1. Each `None` in an index adds an axis of size 1:
 # `lengths[:, None]` is a column, [B, 1].
@@ -289,25 +303,32 @@ def padding_mask(lengths, num_tokens):
 
 # %% [markdown]
 # The **causal mask** allows each token itself and what came before. `tril` keeps the lower triangle of a
-# matrix. Where both are needed, `&` allows what both allow.
+# matrix, with the diagonal. Where both masks are needed, `&` allows what both allow.
 
 # %%
 causal = torch.ones(5, 5, dtype=torch.bool).tril()
 padding = padding_mask(torch.tensor([5, 3]), 5)
 print("padding", list(padding.shape), "and causal", list(causal.shape), end=" ")
 print("→ both", list((padding & causal).shape))
-names = {"causal": causal, "padding after 3": padding[1, 0].expand(5, 5)}
-names["both"] = (padding & causal)[1, 0]
-panels = {name: mask.float().numpy() for name, mask in names.items()}
-plots.heatmaps(
-    panels, "looked at", "asks", "Where a mask is True: below the diagonal, left of 3, and both"
-)
+of_second = {  # the sequence with three real tokens
+    "causal": causal,
+    "padding": padding[1, 0].expand(5, 5),
+    "both": (padding & causal)[1, 0],
+}
+panels = {name: allowed.float().numpy() for name, allowed in of_second.items()}
+alt = "Where a token may look: on and below the diagonal; at tokens 0, 1 and 2; and both"
+plots.heatmaps(panels, "looked at", "asks", alt)
 
 # %% [markdown]
-# Everything together is called **scaled dot-product attention**:
+# Dark: it may look. A row for each token that asks. The last two rows belong to padding: they get a result as
+# well, and nobody uses it. But no row may be empty. Where *every* score is −∞, the softmax divides 0 by 0.
+#
+# Everything together is called **scaled dot-product attention**. Q, K, V are the queries, keys and values, a
+# row for each token:
 #
 # $$\operatorname{attention}(Q, K, V) = \operatorname{softmax}\left(\frac{Q K^T}{\sqrt D}\right) V$$
-#
+
+# %% [markdown]
 # Write it, with your `masked_softmax`. There may be further axes in front, for sequences and heads. `@`
 # works on the last two axes and leaves those in front alone. `keys.transpose(-2, -1)` swaps the last two.
 
@@ -333,6 +354,7 @@ by_hand = attention(queries, keys, values, padding & causal)
 by_torch = functional.scaled_dot_product_attention(queries, keys, values, padding & causal)
 print(f"largest difference: {(by_hand - by_torch).abs().max():.0e}")
 assert torch.allclose(by_hand, by_torch, atol=1e-5)
+assert torch.softmax(torch.full((5,), float("-inf")), dim=0).isnan().all()  # an empty row
 
 # %% [markdown]
 # How can we be *sure* that nobody looks where it is forbidden? By trying: change one token, and see which
@@ -342,7 +364,8 @@ assert torch.allclose(by_hand, by_torch, atol=1e-5)
 # %%
 def influence(layer, x):
     """Which token changes which result, for x [B, T, C]: bool [T, T], a row for each result."""
-    before, columns = layer(x), []
+    before = layer(x)
+    columns = []
     for place in range(x.shape[1]):
         changed = x.clone()
         changed[:, place] += torch.randn(x.shape[2])
@@ -363,11 +386,13 @@ assert torch.equal(found, causal)
 # ## 4 · Several heads
 #
 # One softmax gives *one* average, but a token may need two things at a time. So its numbers, the **C**
-# **channels**, are shared by **H** **heads**: each has D = C / H channels and does its own attention. At the
-# end the results stand side by side, and a last dense layer mixes them. This costs about as much as one
-# head with all channels.
-#
-# Here is such a layer as it could stand in an article. Its method `split` gives each head its share.
+# **channels**, are divided among **H** **heads**: each has D = C / H channels and does its own attention. At
+# the end the results stand side by side, and a last dense layer mixes them. That takes as many
+# multiplications as one head with all channels.
+
+# %% [markdown]
+# Here is such a layer as it could stand in an article. Its method `split` gives each head its share. In the
+# last line `transpose(1, 2)` swaps axes 1 and 2, and `flatten(2)` makes one axis of all from axis 2 on.
 
 
 # %%
@@ -391,16 +416,16 @@ class HeadsOfAnArticle(nn.Module):
 
 
 # %% [markdown]
-# **Predict, then run.** The shapes are right, and it runs. We give it six tokens, the causal mask, and two
+# **Predict, then run.** It runs, and all shapes are right. We give it six tokens, the causal mask, and two
 # heads. Will a later token change an earlier result?
 
 # %%
 torch.manual_seed(seed)
-x, causal = torch.randn(1, 6, 8), torch.ones(6, 6, dtype=torch.bool).tril()
+six, allowed = torch.randn(1, 6, 8), torch.ones(6, 6, dtype=torch.bool).tril()
 of_article = HeadsOfAnArticle(num_channels=8, num_heads=2)
-found = influence(lambda x: of_article(x, causal), x)
-panels = {"allowed": causal.float().numpy(), "found in the article's": found.float().numpy()}
-from_the_future = int((found & ~causal).sum())
+found = influence(lambda x: of_article(x, allowed), six)
+panels = {"allowed": allowed.float().numpy(), "the article's layer": found.float().numpy()}
+from_the_future = int((found & ~allowed).sum())
 plots.heatmaps(
     panels, "token changed", "result", f"Left a triangle; right {from_the_future} places above it"
 )
@@ -411,9 +436,9 @@ assert from_the_future > 0 and found[0, 3]
 # <details><summary>Why?</summary>
 #
 # A reshape never changes the order of the numbers, it only cuts the long row of them anew. All channels of
-# token 0 come first, then all of token 1. So the first half of the row, the first head, holds tokens 0, 1 and
-# 2 *with all their channels*, cut into six pieces that are taken for tokens. The second head holds tokens 3,
-# 4 and 5. Result 0 gets a piece of token 3: the future.
+# token 0 come first, then all of token 1. So the first half of the row, which the first head gets, is tokens
+# 0, 1 and 2 *with all their channels*, cut into six pieces that are taken for tokens. The second head gets
+# tokens 3, 4 and 5. Result 0 is made of the first piece of each head: it gets a piece of token 3, the future.
 # </details>
 #
 # In small:
@@ -427,8 +452,9 @@ assert numbers.reshape(1, 2, 3, 2)[0, 0, 1].tolist() == [2, 3]  # not a part of 
 # %% [markdown]
 # The first head should have got [0, 1], [4, 5] and [8, 9]: the first two channels of every token.
 #
-# **Bug hunt.** Mend it. Two arguments are new, and right as they are: `context` says where the tokens look,
-# if not at themselves (lesson 09 needs it); `attend` is the function that does the attention.
+# **Bug hunt.** Mend it. Two arguments are new, and right as they are: `context` is another sequence at which
+# the tokens of x look (lesson 09 needs it), and without it they look at x; `attend` is the function that does
+# the attention.
 
 
 # %%
@@ -464,14 +490,14 @@ class MultiHeadAttention(nn.Module):
 # %%
 torch.manual_seed(seed)
 layer = MultiHeadAttention(num_channels=8, num_heads=2)
-found = influence(lambda x: layer(x, causal), x)
-print("a later token changes an earlier result:", bool((found & ~causal).any()))
-print(list(x.shape), "→ heads", list(layer.split(x).shape), "→", list(layer(x).shape))
-assert torch.equal(found, causal)
+found = influence(lambda x: layer(x, allowed), six)
+print("a later token changes an earlier result:", bool((found & ~allowed).any()))
+print(list(six.shape), "→ heads", list(layer.split(six).shape), "→", list(layer(six).shape))
+assert torch.equal(found, allowed)
 
 # %% [markdown]
-# A good place for a break. You have built what gives this kind of model its name. In the second half it
-# becomes a layer, learns a task, and pays for it.
+# A good place for a break. You have built the heart of every Transformer. In the second half it becomes a
+# layer, learns a task, and you measure what it costs.
 
 # %% [markdown]
 # ## 5 · Where is a token?
@@ -480,26 +506,26 @@ assert torch.equal(found, causal)
 # without a mask?
 
 # %%
-x = torch.randn(1, 6, 8)
 order = torch.randperm(6)
-same = torch.allclose(layer(x[:, order]), layer(x)[:, order], atol=1e-6)
+same = torch.allclose(layer(six[:, order]), layer(six)[:, order], atol=1e-6)
 print("the results are those of before, shuffled in the same way:", same)
 assert same
 
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# An average does not ask in which order its parts come. To attention a sequence is a bag of tokens: “dog
-# bites man” and “man bites dog” are the same. This is the price for looking anywhere in one step.
+# An average does not ask in which order its parts come. To attention a sequence is a bag of tokens: in “dog
+# bites man” and “man bites dog” each word gets the same result.
 # </details>
 
 # %% [markdown]
 # So the *place* has to stand in the token itself: we add to it a vector that depends on its place only. The
 # paper of 2017 takes clocks, like ours in section 1, but C / 2 of them, each slower than the one before. At
-# place p, clock i has the angle
+# place p, clock i = 0, 1, … C / 2 − 1 has the angle (as everywhere in PyTorch, 2π is a full turn)
 #
 # $$\alpha = \frac{p}{10000^{2i/C}}$$
-#
+
+# %% [markdown]
 # Its sine goes to channel 2i, its cosine to channel 2i + 1. Write it. `torch.arange(0, C, 2)` are the numbers
 # 2i. Places in a column, [T, 1], and clocks in a row, [C / 2], give a table of all angles. `table[:, 0::2] = …`
 # fills channels 0, 2, 4 …
@@ -516,34 +542,46 @@ def sinusoidal_positions(num_tokens, num_channels):
 
 
 # %%
-places = sinusoidal_positions(60, 32)
-plots.heatmaps(
-    {"vectors of places": places.T.numpy()},
-    "place",
-    "channel",
-    "Sixty places: stripes that are narrow for the first channels and wide for the last",
-    signed=True,
-)
+clocks = sinusoidal_positions(60, 32)  # [T, C]
+alt = "Sixty places: the first channels change at every place, the last hardly at all"
+plots.heatmaps({"vectors of places": clocks.T.numpy()}, "place", "channel", alt, signed=True)
+assert clocks[:, 0].std() > 0.6 and clocks[:, -2:].std(dim=0).max() < 0.01
 
 # %% [markdown]
-# Each column is one place. What can attention do with it? It compares by dot products. So we take the dot
-# products of place 20 with all others, and of place 40, and draw them over the distance.
+# Each column is one place. The first channels, on top, change at every place, the last hardly at all: their
+# clock takes more than 35,000 places for one turn.
+#
+# What can attention do with that? It compares by dot products. So we take the dot products of place 20 with
+# all others, and of place 40, and draw them over the distance.
 
 # %%
 figure, drawing = plots.axes("Dot products of two places", "distance of the places", "dot product")
 for place, style in ((20, "-"), (40, "--")):
     distance = np.arange(60) - place
-    drawing.plot(distance, (places @ places[place]).numpy(), style, label=f"with place {place}")
+    drawing.plot(distance, (clocks @ clocks[place]).numpy(), style, label=f"with place {place}")
 drawing.legend()
 plots.show(figure, "Two curves that lie on each other, with their peak at distance 0")
-apart_by_3 = [(places[place] @ places[place + 3]).item() for place in (0, 20, 50)]
-print("places that are 3 apart:", [f"{product:.4f}" for product in apart_by_3])
+apart_by_3 = [(clocks[place] @ clocks[place + 3]).item() for place in range(57)]
+print(f"places that are 3 apart: from {min(apart_by_3):.4f} to {max(apart_by_3):.4f}")
 assert max(apart_by_3) - min(apart_by_3) < 1e-3
 
 # %% [markdown]
-# The two curves lie on each other: the dot product depends only on how far apart two places are, wherever they
-# are. A dense layer can turn all clocks back by three places: so a head can learn to look “three tokens back”.
+# Where both curves exist, they lie on each other: the dot product depends only on how far apart two places are.
+# For each clock it is $\cos\alpha \cos\beta + \sin\alpha \sin\beta = \cos(\alpha - \beta)$.
 #
+# And a dense layer can turn all clocks back by three places: $\sin(\alpha - \beta)$ too is a sum of products.
+# If it makes the queries, each token looks for the place three before its own. So a head can learn to look
+# “three tokens back”:
+
+# %%
+turns = [torch.tensor([[c, s], [-s, c]]) for s, c in clocks[3].view(-1, 2).tolist()]
+turn_back = torch.block_diag(*turns)  # [C, C], the weights of such a layer
+scores = clocks @ turn_back @ clocks.T
+print("places 10 to 15 look at", scores.argmax(dim=1)[10:16].tolist())
+assert torch.allclose(clocks[3:] @ turn_back, clocks[:-3], atol=1e-5)
+assert torch.equal(scores.argmax(dim=1)[3:], torch.arange(57))
+
+# %% [markdown]
 # The other way is to **learn** a vector for each place, like any weight. We do that in section 7.
 
 # %% [markdown]
@@ -554,7 +592,8 @@ assert max(apart_by_3) - min(apart_by_3) < 1e-3
 #
 # **Layer norm.** Batch norm takes mean and variance of each *channel* over the batch, so a result depends on
 # who else is in it. Layer norm takes them for each *token*, over its C channels. So it does the same in
-# training and in use, and needs no running averages. Weight and bias are one for each channel, as before.
+# training and in use, and needs no running averages. The formula is that of lesson 03, with one weight and one
+# bias for each channel. `x.mean(dim=…, keepdim=True)` keeps the axis, with size 1.
 
 
 # %%
@@ -585,7 +624,7 @@ assert torch.equal(influence(LayerNorm(8), x), torch.eye(6, dtype=torch.bool))
 
 # %% [markdown]
 # The last line says: with layer norm a token changes no result but its own. PyTorch's `nn.LayerNorm` gives
-# the same and is faster, so we take it from here on.
+# the same, so we take it from here on.
 #
 # **Feed-forward.** Attention only *mixes* values. To compute something new from what it has collected, each
 # token then goes, alone, through two dense layers with an activation between them. Here they are as an
@@ -608,8 +647,8 @@ class FeedForwardOfAnArticle(nn.Module):
 # What the layer gives is *added* to the token, again and again: x = x + layer(x), as in lesson 03. This sum is
 # called the **residual stream**.
 #
-# **Predict, then run.** Twelve such layers, fresh from the start, add to tokens whose numbers lie around 0.
-# Where do the numbers go?
+# **Predict, then run.** Twelve such layers, with the weights that they start with, add to tokens whose numbers
+# have the mean 0. What happens to the mean?
 
 
 # %%
@@ -661,12 +700,15 @@ print("mean:", " ".join(f"{mean:.2f}" for mean in mended))
 assert max(map(abs, mended)) < means[-1] / 3
 
 # %% [markdown]
+# Now the mean stays near 0: what one layer adds, another can take back.
+
+# %% [markdown]
 # **The layer.** There are two orders. In both, the attention comes first, then the feed-forward, and what
 # each gives is added to the stream:
 #
 # - **norm last**, as in the paper: x = norm(x + part(x));
-# - **norm first**: x = x + part(norm(x)). Nothing stands between the plus signs, so slopes pass from the last
-#   layer to the first as they are. Most models of today do it so.
+# - **norm first**: x = x + part(norm(x)). Nothing stands between the plus signs, so along the stream slopes pass
+#   from the last layer to the first as they are. Most large models of today do it so.
 #
 # Write `forward`. Dropout (lesson 02) acts on what a part gives, before it is added.
 
@@ -732,7 +774,7 @@ for order in (True, False):
     assert difference.abs().max() < 1e-5
 
 # %% [markdown]
-# Equal, in both orders and with a mask. A stack of such layers is called a **Transformer encoder**.
+# Equal but for rounding, in both orders and with a mask. A stack of such layers is a **Transformer encoder**.
 
 # %% [markdown]
 # ## 7 · A task that needs a look-up
@@ -768,8 +810,8 @@ def lines_of(program):
 
 
 # %% [markdown]
-# We make programs for training, validation and test. No program occurs twice, so whoever learns the training
-# programs by heart wins nothing.
+# We make programs for training, validation and test. No program occurs twice, so to learn the training programs
+# by heart does not help with the others.
 
 # %%
 torch.manual_seed(seed)
@@ -785,8 +827,8 @@ print(f"{len(x_train):,} to train on, {len(x_val):,} to validate, {len(x_test):,
 
 # %% [markdown]
 # Our model: a learned vector (an **embedding**) for the letter, plus one for the digit, plus one for the place;
-# *one* encoder layer; then a dense layer that reads the answer off the last token. What stands in other lines
-# can get there by attention only.
+# *one* encoder layer; then a last norm and a dense layer, which read the answer off the last token. What stands
+# in other lines can get there by attention only.
 
 
 # %%
@@ -807,12 +849,13 @@ class Retriever(nn.Module):
         return self.of_letter(programs[..., 0]) + self.of_digit(programs[..., 1]) + self.of_place
 
     def forward(self, programs):
-        return self.to_logits(self.norm(self.layer(self.embed(programs))[:, -1]))
+        last = self.layer(self.embed(programs))[:, -1]  # [B, C]
+        return self.to_logits(self.norm(last))
 
 
 # %% [markdown]
 # Its opponent is the network of lesson 01, an **MLP**. It gets the vectors of all lines, side by side, so it
-# knows the places, and has two hidden layers, just wide enough that it has no fewer parameters.
+# knows the places, and has two hidden layers, just wide enough that it has at least as many parameters.
 
 
 # %%
@@ -868,9 +911,9 @@ retriever = Retriever()
 history = train(retriever, *sets, num_epochs, rate=0.005, title="One encoder layer")
 
 # %% [markdown]
-# **Predict, then run.** Now the MLP, of the same size, and a much larger one. For each we try several learning
-# rates and keep the best in validation. How many answers will they get right, in training and in validation?
-# (Guessing: one in ten.)
+# Nearly every validation answer is right. **Predict, then run.** Now the MLP, of the same size, and a much
+# larger one. For each we try several learning rates and keep the best in validation. How many answers will they
+# get right, in training and in validation? (Guessing: one in ten.)
 
 # %%
 rates = hardware.by_profile(smoke=(0.003,), cpu=(0.001, 0.003, 0.01), gpu=(0.001, 0.003, 0.01))
@@ -900,17 +943,15 @@ assert shares["large MLP"][0] > shares["large MLP"][1] + 0.15
 # line 4. With more weights it learns training programs by heart, which helps with no new one. Attention has
 # the comparison of two tokens built in, the same for all pairs of lines: it learns the rule once.
 # </details>
-
-# %% [markdown]
-# This is no proof that an MLP cannot: with far more programs a far larger one would come nearer. But one layer of
-# attention found the rule in a few thousand.
+#
+# This does not prove that an MLP never can. But from the same programs, one layer of attention learned the rule.
 
 # %% [markdown]
 # ## 8 · What the heads look at
 #
 # In attention one can look at the weights. `head_weights` of the course gets them from a layer: [B, H, T, T].
 # We draw the last row, that of the line which asks, for three validation programs in which the letter is stored
-# three times. ▶ marks the line that holds the answer.
+# three times. ● marks the line that holds the answer.
 
 # %%
 with torch.no_grad():
@@ -921,12 +962,12 @@ letters, asked = x_val[:, :-1, 0], x_val[:, -1:, 0]
 times_stored = (letters == asked).sum(dim=1)  # how many lines have the letter that is asked for
 for number in (times_stored == 3).nonzero()[:3, 0].tolist():
     lines, place = lines_of(x_val[number]), val_places[number]
-    lines[place] = "▶ " + lines[place]
+    lines[place] = "● " + lines[place]
     shown = weights[number].numpy()  # [H, T]
     on_answer = " and ".join(f"{weight:.2f}" for weight in shown[:, place])
     alt = f"Weights of two heads over {len(lines)} lines; on the line with the answer {on_answer}"
     title = f"What the line {lines[-1]} looks at"
-    plots.heatmaps({title: shown}, "", "", alt, lines, ("head 1", "head 2"))
+    plots.heatmaps({title: shown}, "line of the program", "head", alt, lines, ("1", "2"))
 
 # %% [markdown]
 # The weight goes to a line with the letter that is asked for, and among several to the last. Is it always so?
@@ -943,9 +984,9 @@ print(f"overlap of the two heads: {overlap:.2f}")
 assert hits > 0.85 and on_answer > 0.5 and overlap > 0.5
 
 # %% [markdown]
-# Both heads do much the same: this task needs only one. In larger models they differ. There, do not believe
-# such pictures too easily: every layer mixes the tokens anew, and weights need not say what an answer rests
-# on. Here there is one layer, and the answer can come from nowhere else.
+# Both heads do much the same here. In large models they differ: the paper of 2017 draws some at its end. There,
+# do not believe such pictures too easily: every layer mixes the tokens anew, and weights need not say what an
+# answer rests on (Jain and Wallace 2019). Here there is one layer, and the digit can come from nowhere else.
 #
 # **Predict, then run.** We train the same model without its vectors for places. Which programs can it still
 # answer? Think of letters that are stored once, and of those stored several times.
@@ -964,18 +1005,19 @@ assert once > 0.95 and by_chance - 0.02 < often < 0.75
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Without places a program is a bag of lines. It still finds all lines with the right letter, but cannot know
-# which of them is the last. So it can only take one of their digits. (It is right a little more often than by
-# chance, because two of the lines may hold the same digit.)
+# Without places a program is a bag of lines. The model still finds all lines with the right letter, but cannot
+# know which of them is the last. So it can only take one of their digits. (It is right a little more often than
+# by chance, because two of the lines may hold the same digit.)
 # </details>
 
 # %% [markdown]
 # ## 9 · What it costs
 #
-# Every token looks at every other one: T² scores. **Predict, then run.** If a sequence gets twice as long, how
-# many times as long does attention take? And how much more memory does it keep?
+# Every token looks at every token: T² scores. **Predict, then run.** If a sequence gets twice as long, how many
+# times as long does attention take? And how many times as much memory does it keep?
 #
-# First the time. The shortest of several runs is the one that other programs have disturbed least.
+# First the time of a look-up without training. The shortest of several runs is the one that other programs have
+# disturbed least.
 
 # %%
 lengths = hardware.by_profile(
@@ -1003,7 +1045,8 @@ def shortest_time(function, *inputs, repeats=5):
 
 
 # %% [markdown]
-# Then the memory. In training, PyTorch puts tensors aside for the way back, and lets us look at each of them.
+# Then the memory. In training, PyTorch puts tensors aside for the way back (back-propagation), and lets us look
+# at each of them.
 
 
 # %%
@@ -1028,8 +1071,8 @@ for name, function in functions.items():
     memory[name] = [bytes_kept(function, length) / 1e6 for length in lengths]
 
 # %% [markdown]
-# On axes where each step is a factor, a power $T^a$ is a straight line that rises with a. We fit a to the three
-# longest.
+# On logarithmic axes, where each step is a factor, a power $T^a$ is a straight line, and a is its slope: log T to
+# the right gives a · log T upwards. We fit a to the three longest sequences.
 
 # %%
 figure, drawings = plots.pair("Time", "Memory kept for the way back", "tokens in the sequence")
@@ -1038,6 +1081,7 @@ for drawing, what, unit in zip(drawings, (times, memory), ("seconds", "MB")):
     drawing.set(ylabel=unit, xscale="log", yscale="log")
     for (name, measured), style in zip(what.items(), ("o-", "s--")):
         drawing.plot(lengths, measured, style, label=name)
+        # the first number of a fitted straight line is its slope
         powers[unit, name] = np.polyfit(np.log(lengths[-3:]), np.log(measured[-3:]), 1)[0]
     drawing.set_xticks(lengths, lengths, minor=False)
     drawing.set_xticks([], minor=True)
@@ -1047,7 +1091,7 @@ smaller = memory["PyTorch's"][-1] / memory["by hand"][-1]
 in_words = f"at {lengths[-1]:,} tokens PyTorch's takes {quicker:.0%} of the time, {smaller:.0%} of the memory"
 plots.show(figure, f"Time and memory over length, by hand and with PyTorch's function; {in_words}")
 for (unit, name), power in powers.items():
-    print(f"{unit:7} {name:9} grow as T to the power of {power:.2f}")
+    print(f"{name}: {unit} as T to the power of {power:.2f}")
 print(in_words)
 assert powers["MB", "by hand"] > 1.5 and abs(powers["MB", "PyTorch's"] - 1) < 0.1
 assert times["by hand"][-1] > 4 * times["by hand"][-3]  # more than in proportion
@@ -1062,7 +1106,7 @@ assert times["by hand"][-1] > 4 * times["by hand"][-3]  # more than in proportio
 # and others (2022) showed this way, known as *FlashAttention*.
 # </details>
 #
-# Our layer takes PyTorch's function as it takes ours:
+# Our layer can use PyTorch's function in place of ours, by its argument `attend`:
 
 # %%
 x = torch.randn(2, 50, 32)
@@ -1131,29 +1175,29 @@ class LetterFinder(nn.Module):
 
 
 # %% [markdown]
-# **Predict, then run.** How much better is it to see both sides?
+# **Predict, then run.** How many letters will each of the two find, of a hundred?
 
 # %%
 masks = {"both sides": torch.ones(12, 12, dtype=torch.bool), "only left": causal_mask(12)}
 sizes_of_finder = hardware.by_profile(smoke=(32, 1), cpu=(48, 2), gpu=(96, 3))
-num_epochs, batch_size = hardware.by_profile(smoke=(2, 32), cpu=(3, 128), gpu=(4, 256))
-finders, found = {}, {}
-for name, mask in masks.items():
+epochs, batch_size = hardware.by_profile(smoke=(2, 32), cpu=(3, 128), gpu=(4, 256))
+finders, reached = {}, {}
+for name, may_look in masks.items():
     torch.manual_seed(seed)
-    finders[name] = LetterFinder(mask, *sizes_of_finder)
+    finders[name] = LetterFinder(may_look, *sizes_of_finder)
     options = {"batch_size": batch_size, "title": f"A hidden letter: {name}"}
-    history = train(finders[name], letters_train, letters_val, num_epochs, 0.01, **options)
-    found[name] = history.val_accuracy[-1], history.val_loss[-1]
+    history = train(finders[name], letters_train, letters_val, epochs, 0.01, **options)
+    reached[name] = history.val_accuracy[-1], history.val_loss[-1]
 commonest = (letters_val[1] == letters_train[1].mode().values).float().mean()
 print(f"always the commonest letter: {commonest:.1%} right; guessing: loss {math.log(26):.2f}")
-for name, (share, loss) in found.items():
+for name, (share, loss) in reached.items():
     print(f"{name}: {share:.1%} right, loss {loss:.2f}")
-assert found["both sides"][1] < found["only left"][1] - 0.05
-assert min(share for share, _ in found.values()) > commonest
+assert reached["both sides"][1] < reached["only left"][1] - 0.05
+assert min(share for share, _ in reached.values()) > commonest
 
 # %% [markdown]
-# Both sides together say more. So why look to the left alone? Because text is *written* from left to right: a
-# model that writes must not need what is still to come.
+# Both sides together say more. So why look to the left alone? Because a model that writes text does so from left
+# to right: it must not need what is still to come.
 #
 # Try words of your own, each with one `_`. (Do not expect a good speller after so short a training.) The three
 # likeliest letters:
@@ -1174,7 +1218,10 @@ for word in ("mo_ie", "act_r", "beautifu_", "q_een", "_ood"):
 
 # %%
 report("attention.retrieval_accuracy", training.accuracy(retriever, x_test, y_test))
-report("attention.accuracy_without_attention", training.accuracy(models["MLP, equal size"][0], x_test, y_test))
+report(
+    "attention.accuracy_without_attention",
+    training.accuracy(models["MLP, equal size"][0], x_test, y_test),
+)
 
 # %% [markdown]
 # ## Recap

@@ -1,5 +1,6 @@
 """What each command of the command line calls, and what it says when something is wrong."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,25 @@ def test_course_test_runs_pytest_in_parallel_and_gives_its_status(monkeypatch, t
     assert cwd == tmp_path
     assert command[:3] == [sys.executable, "-m", "pytest"] and command[-2:] == ["-k", "mlp"]
     assert "--dist worksteal" in " ".join(command) and int(command[command.index("-n") + 1]) >= 1
+
+
+def test_the_tests_can_press_ctrl_c_also_where_a_shell_runs_them_in_the_background(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "tests").mkdir()
+    monkeypatch.setattr(testing, "checkout", lambda: tmp_path)
+    ignored = []
+
+    def look(*given, **named):
+        ignored.append(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)
+
+    monkeypatch.setattr(testing.subprocess, "call", look)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        testing.test([])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ignored == [False]
 
 
 def test_course_test_needs_a_clone(monkeypatch, tmp_path):

@@ -47,6 +47,11 @@ def look_up_over_the_wrong_axis(query, keys, values):
     return torch.softmax(query[None] @ keys.T, dim=0) @ values
 
 
+def look_up_of_torch(query, keys, values):
+    parts = (part[None] for part in (query[None], keys, values))
+    return functional.scaled_dot_product_attention(*parts, scale=1.0)[0, 0]
+
+
 LOOK_UP = {
     "wrong": [
         (lambda q, k, v: (k @ q) @ v, "no weights"),
@@ -62,12 +67,25 @@ LOOK_UP = {
         (lambda q, k, v: torch.softmax(-k @ q, 0) @ v, "*worst*"),
         (lambda q, k, v: torch.softmax(k @ q, 0)[:, None] * v, "add up"),
         (lambda q, k, v: torch.softmax(k.T @ q, 0) @ v, "shape"),
+        (
+            lambda q, k, v: look_up(functional.normalize(q, dim=0), functional.normalize(k), v),
+            "length 1",
+        ),
+        (lambda q, k, v: torch.softmax(-(k - q).square().sum(-1), 0) @ v, "distances"),
+        (lambda q, k, v: torch.softmax(q @ k, 0) @ v, "`keys @ query`"),
+        (lambda q, k, v: v @ torch.softmax(k @ q, 0), "`weights @ values`"),
         (look_up_prints, "return"),
         (look_up_in_a_row, "shape"),
         (look_up_over_the_wrong_axis, "shape"),
         (lambda q, k, v: look_up(q, k, v).numpy(), "NumPy"),
     ],
-    "right": [look_up_by_loop, look_up_by_exponentials, lambda q, k, v: look_up(q, k, v)],
+    "right": [
+        look_up_by_loop,
+        look_up_by_exponentials,
+        look_up_of_torch,
+        lambda q, k, v: look_up(q, k, v),
+        lambda q, k, v: v.T @ torch.softmax(q @ k.T, -1),
+    ],
 }
 
 
@@ -119,6 +137,22 @@ def softmax_masked(change, dim=-1):
     return answer
 
 
+def softmax_that_forgets_the_result(scores, mask=None):
+    if mask is not None:
+        scores.masked_fill(~mask, float("-inf"))
+    return torch.softmax(scores, -1)
+
+
+def softmax_if_mask(scores, mask=None):
+    if mask:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return torch.softmax(scores, -1)
+
+
+def softmax_of_logarithms(scores, mask=None):
+    return torch.softmax(scores if mask is None else scores + mask.float().log(), -1)
+
+
 MASKED_SOFTMAX = {
     "wrong": [
         (softmax_then_mask, "after the softmax"),
@@ -128,7 +162,11 @@ MASKED_SOFTMAX = {
         (softmax_masked(lambda s, m: s * m), "score of 0"),
         (softmax_masked(lambda s, m: s.masked_fill(~m, 0)), "score of 0"),
         (softmax_masked(lambda s, m: s + m), "1 larger"),
-        (softmax_masked(lambda s, m: s), "not used"),
+        (softmax_masked(lambda s, m: s), "no effect"),
+        (softmax_that_forgets_the_result, "gives a new one"),
+        (softmax_masked(lambda s, m: s - 1e9 * m), "*may*"),
+        (softmax_masked(lambda s, m: s.masked_fill(~m, float("inf"))), "NaN"),
+        (softmax_if_mask, "single True or False"),
         (softmax_masked(lambda s, m: s.masked_fill(~m, float("-inf")), -2), "down the columns"),
         (softmax_masked(lambda s, m: s.masked_fill(~m, float("-inf")), 0), ("dim=-1", "columns")),
         (softmax_masked(lambda s, m: s.masked_fill(~m, -100)), "no other can be near"),
@@ -143,6 +181,7 @@ MASKED_SOFTMAX = {
         softmax_of_a_sum,
         softmax_by_hand,
         softmax_with_a_billion,
+        softmax_of_logarithms,
     ],
 }
 
@@ -181,10 +220,18 @@ PADDING_MASK = {
         (lambda lengths, n: padding_mask(lengths.max().expand(len(lengths)), n), "the longest"),
         (lambda lengths, n: padding_mask(lengths, lengths.max()), "num_tokens"),
         (lambda lengths, n: torch.arange(n) < lengths, ("shape", "size")),
+        (lambda lengths, n: real(lengths, n)[None, None], "sequences first"),
+        (lambda lengths, n: padding_mask(lengths, n).expand(-1, 1, n, n), "size 1"),
+        (lambda lengths, n: real(lengths, n)[:, :, None, None], ("sequences first", "shape")),
         (lambda lengths, n: padding_mask(lengths, n).tolist(), "list"),
         (mask_of_numpy, "NumPy"),
     ],
-    "right": [lambda lengths, n: padding_mask(lengths, n), mask_by_loop, mask_by_counting],
+    "right": [
+        lambda lengths, n: padding_mask(lengths, n),
+        mask_by_loop,
+        mask_by_counting,
+        lambda lengths, n: lengths.view(-1, 1, 1, 1) > torch.arange(n),
+    ],
 }
 
 
@@ -206,6 +253,12 @@ def attention_by_names(queries, keys, values, mask=None):
 def attention_scaling_queries(queries, keys, values, mask=None):
     queries = queries / torch.tensor(queries.shape[-1]).sqrt()
     return masked_softmax(torch.matmul(queries, keys.mT), mask) @ values
+
+
+def attention_by_broadcasting(queries, keys, values, mask=None):
+    scores = (queries.unsqueeze(-2) * keys.unsqueeze(-3)).sum(-1) / queries.size(-1) ** 0.5
+    weights = masked_softmax(scores, mask)
+    return (weights.unsqueeze(-1) * values.unsqueeze(-3)).sum(-2)
 
 
 def attend(scale=lambda q, k, v: math.sqrt(q.shape[-1]), weigh=masked_softmax):
@@ -247,6 +300,12 @@ ATTENTION = {
         (attend(lambda q, k, v: math.sqrt(k.shape[-2])), "number of *tokens*"),
         (attend(lambda q, k, v: math.sqrt(q.shape[-2])), "number of *tokens*"),
         (attend(lambda q, k, v: math.sqrt(v.shape[-1])), "it should be"),
+        (attend(lambda q, k, v: math.sqrt(q.shape[1])), "*last* axis"),
+        (attend(lambda q, k, v: math.sqrt(len(q))), "*last* axis"),
+        (attend(lambda q, k, v: q.shape[-1] ** 1 / 2), "D**0.5"),
+        (attend(lambda q, k, v: q.shape[-1] * 2), "D**0.5"),
+        (attend(lambda q, k, v: torch.sqrt(q.shape[-1])), "math.sqrt(D)"),
+        (attend(lambda q, k, v: math.sqrt(q.shape)), "sizes of all axes"),
         (attention_scaled_late, "divided the weights"),
         (attend(weigh=lambda s, m: torch.softmax(s, -1)), "mask is not used"),
         (attend(weigh=softmax_then_mask), "after the softmax"),
@@ -267,6 +326,7 @@ ATTENTION = {
         attention_of_torch,
         attention_by_names,
         attention_scaling_queries,
+        attention_by_broadcasting,
     ],
 }
 
@@ -330,6 +390,41 @@ class HeadsLikeAComb(Heads):
 class HeadsLikeACombThroughout(HeadsLikeAComb):
     def merge(self, found):
         return found.permute(0, 2, 3, 1).flatten(2)
+
+
+class HeadsReshapedAfterTheSwap(Heads):
+    def split(self, x):
+        return x.transpose(1, 2).reshape(len(x), self.num_heads, x.shape[1], -1)
+
+
+class HeadsSwappedAfterTheReshape(Heads):
+    def split(self, x):
+        return x.reshape(len(x), self.num_heads, -1, x.shape[1]).transpose(2, 3)
+
+
+class HeadsMergedLikeAComb(Heads):
+    def merge(self, found):
+        return found.permute(0, 2, 3, 1).flatten(2)
+
+
+class HeadsInChunks(Heads):
+    def split(self, x):
+        return torch.stack(x.chunk(self.num_heads, dim=-1), dim=1)
+
+    def merge(self, found):
+        return torch.cat(found.unbind(1), dim=-1)
+
+
+class HeadsLookFromContext(Heads):
+    def forward(self, x, mask=None, context=None):
+        return super().forward(x if context is None else context, mask, x)
+
+
+class HeadsWithValuesOfX(Heads):
+    def forward(self, x, mask=None, context=None):
+        other = x if context is None else context
+        q, k, v = map(self.split, (self.to_queries(x), self.to_keys(other), self.to_values(x)))
+        return self.to_output(self.merge(self.attend(q, k, v, mask)))
 
 
 class HeadsWithoutTranspose(Heads):
@@ -399,6 +494,11 @@ MULTI_HEAD_ATTENTION = {
         (HeadsLikeACombThroughout, "every H-th channel"),
         (HeadsLikeAComb, "every H-th channel"),
         (HeadsWithoutTranspose, "have not changed places"),
+        (HeadsReshapedAfterTheSwap, "still mixes the tokens"),
+        (HeadsSwappedAfterTheReshape, "still mixes the tokens"),
+        (HeadsMergedLikeAComb, "alternate"),
+        (HeadsLookFromContext, "other way round"),
+        (HeadsWithValuesOfX, "both made of `context`"),
         (HeadsNotMerged, ("Print the shapes", "shape")),
         (HeadsByView, "`.reshape`"),
         (HeadsWithoutMask, "mask is lost"),
@@ -411,7 +511,7 @@ MULTI_HEAD_ATTENTION = {
         (HeadsWithoutReturn, "return"),
         (HeadsAddX, "it should be"),
     ],
-    "right": [Heads, HeadsOneByOne, HeadsUnflattened, MultiHeadAttention],
+    "right": [Heads, HeadsOneByOne, HeadsUnflattened, HeadsInChunks, MultiHeadAttention],
 }
 
 
@@ -434,11 +534,13 @@ def places_by_slices(num_tokens, num_channels):
     return table
 
 
-def places(exponent=lambda c, n: c / n, first=0, base=10000.0, even=torch.sin, odd=torch.cos):
+def places(
+    exponent=lambda c, n: c / n, first=0, base=10000.0, even=torch.sin, odd=torch.cos, unit=1
+):
     def answer(num_tokens, num_channels):
         channels = torch.arange(0, num_channels, 2)
         at = torch.arange(first, first + num_tokens)[:, None]
-        angles = at / base ** exponent(channels, num_channels)
+        angles = unit * at / base ** exponent(channels, num_channels)
         table = torch.zeros(num_tokens, num_channels)
         table[:, 0::2], table[:, 1::2] = even(angles), odd(angles)
         return table
@@ -465,6 +567,34 @@ def places_for_each_channel(num_tokens, num_channels):
     return torch.where(channels % 2 == 0, angles.sin(), angles.cos())
 
 
+def places_without_parentheses(num_tokens, num_channels):
+    at = torch.arange(num_tokens)[:, None]
+    angles = at / 10000 ** torch.arange(0, num_channels, 2) / num_channels
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).view(num_tokens, num_channels)
+
+
+def places_in_rows(num_tokens, num_channels):
+    channels = torch.arange(0, num_channels, 2)
+    angles = torch.arange(num_tokens)[:, None] / 10000 ** (channels / num_channels)
+    table = torch.zeros(num_tokens, num_channels)
+    table[0::2], table[1::2] = angles.sin(), angles.cos()
+    return table
+
+
+def places_without_a_column(num_tokens, num_channels):
+    channels = torch.arange(0, num_channels, 2)
+    angles = torch.arange(num_tokens) / 10000 ** (channels / num_channels)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+def places_by_phase(num_tokens, num_channels):
+    """A cosine is a sine that is a quarter of a turn ahead."""
+    channels = torch.arange(num_channels)
+    speeds = 10000.0 ** (-(channels - channels % 2) / num_channels)
+    angles = torch.arange(num_tokens).unsqueeze(1) * speeds
+    return torch.sin(angles + channels % 2 * math.pi / 2)
+
+
 SINUSOIDAL_POSITIONS = {
     "wrong": [
         (places(even=torch.cos, odd=torch.sin), "changed places"),
@@ -478,11 +608,20 @@ SINUSOIDAL_POSITIONS = {
         (places(odd=torch.sin), "be a cosine"),
         (lambda t, c: sinusoidal_positions(t, c).T, ("Rows and columns", "shape")),
         (places_for_each_channel, "it should be"),
+        (places(unit=2 * math.pi), "no 2π"),
+        (places_without_parentheses, "parentheses"),
+        (places_in_rows, "second *row*"),
+        (places_without_a_column, ("in a column", "shape")),
         (places_by_math, "torch.sin"),
         (lambda t, c: sinusoidal_positions(t, c).numpy(), "NumPy"),
         (lambda t, c: sinusoidal_positions(t, c).double(), "dtype"),
     ],
-    "right": [places_by_loop, places_by_slices, lambda t, c: sinusoidal_positions(t, c)],
+    "right": [
+        places_by_loop,
+        places_by_slices,
+        places_by_phase,
+        lambda t, c: sinusoidal_positions(t, c),
+    ],
 }
 
 
@@ -599,6 +738,48 @@ class NormWithoutSlopes(Norm):
         return super().forward(x)
 
 
+class NormByStd(Norm):
+    def normal(self, x):
+        return (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True)
+
+
+class NormByStdAndEpsilon(Norm):
+    def normal(self, x):
+        return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + self.eps)
+
+
+class NormOfTheSecondAxis(Norm):
+    axes = (1,)
+
+
+class NormOfTheThirdAxis(Norm):
+    axes = (2,)
+
+
+class NormNotDivided(Norm):
+    def normal(self, x):
+        return x - x.mean(-1, keepdim=True)
+
+
+class NormOfASingleNumber(Norm):
+    def deviation(self, var):
+        return math.sqrt(var + self.eps)
+
+
+class NormInPlace(Norm):
+    def normal(self, x):
+        x -= x.mean(-1, keepdim=True)
+        return x / self.deviation(x.square().mean(-1, keepdim=True))
+
+
+class NormFromSquares(Norm):
+    """The variance as the mean of the squares less the square of the mean."""
+
+    def normal(self, x):
+        mean = x.mean(-1, keepdim=True)
+        return (x - mean) / self.deviation(x.pow(2).mean(-1, keepdim=True) - mean**2)
+
+
 class NormWithoutKeepdim(Norm):
     def normal(self, x):
         return (x - x.mean(-1)) / self.deviation(x.var(-1, correction=0))
@@ -634,11 +815,18 @@ LAYER_NORM = {
         (NormBiasFirst, "First multiply"),
         (NormDetached, "slopes are not"),
         (NormWithoutSlopes, "No slopes"),
+        (NormByStd, "x.std"),
+        (NormByStdAndEpsilon, "x.std"),
+        (NormOfTheSecondAxis, "dim=1"),
+        (NormOfTheThirdAxis, "dim=2"),
+        (NormNotDivided, "that is all"),
+        (NormOfASingleNumber, "math.sqrt"),
+        (NormInPlace, "in place"),
         (NormWithoutKeepdim, "keepdim"),
         (NormWithoutReturn, "return"),
         (NormRenamed, "its names"),
     ],
-    "right": [Norm, NormOfTorch, NormFromMoments, LayerNorm],
+    "right": [Norm, NormOfTorch, NormFromMoments, NormFromSquares, LayerNorm],
 }
 
 
@@ -659,6 +847,18 @@ def feed_forward(rule):
             return rule(self, x)
 
     return Answer
+
+
+class ForwardOneByOne(FeedForward):
+    def forward(self, x):
+        for part in (self.first, self.activation, self.second):
+            x = part(x)
+        return x
+
+
+class ForwardAlwaysReLU(FeedForward):
+    def __init__(self, num_channels, num_hidden, activation=nn.ReLU):
+        super().__init__(num_channels, num_hidden)
 
 
 class ForwardWithoutBias(FeedForward):
@@ -686,12 +886,18 @@ FEED_FORWARD = {
             "before the first layer",
         ),
         (feed_forward(lambda s, x: s.second(s.first(s.activation(x)))), "before both layers"),
+        (feed_forward(lambda s, x: s.second(s.activation(s.activation(s.first(x))))), "once"),
+        (
+            feed_forward(lambda s, x: s.activation(x + s.second(s.activation(s.first(x))))),
+            "the block of lesson 03",
+        ),
+        (ForwardAlwaysReLU, "always takes ReLU"),
         (feed_forward(lambda s, x: s.first(s.activation(s.second(x)))), "shape"),
         (feed_forward(lambda s, x: s.activation(s.first(x))), "shape"),
         (ForwardWithoutBias, "its names"),
         (feed_forward(lambda s, x: None), "return"),
     ],
-    "right": [Forward, ForwardInSequence, FeedForward],
+    "right": [Forward, ForwardInSequence, ForwardOneByOne, FeedForward],
 }
 
 
@@ -791,6 +997,55 @@ def stream_dropped(self, x, mask):
     return self.dropout(x + self.feed_forward(self.norm_2(x)))
 
 
+def added_to_the_old(self, x, mask):
+    between = x + self.dropout(self.attention(self.norm_1(x), mask))
+    return x + self.dropout(self.feed_forward(self.norm_2(between)))
+
+
+def last_added_to_the_old(self, x, mask):
+    between = self.norm_1(x + self.dropout(self.attention(x, mask)))
+    return self.norm_2(x + self.dropout(self.feed_forward(between)))
+
+
+def last_nothing_added(self, x, mask):
+    x = self.norm_1(self.dropout(self.attention(x, mask)))
+    return self.norm_2(self.dropout(self.feed_forward(x)))
+
+
+def last_one_norm(self, x, mask):
+    x = self.norm_1(x + self.dropout(self.attention(x, mask)))
+    return self.norm_1(x + self.dropout(self.feed_forward(x)))
+
+
+def last_norm_at_the_end(self, x, mask):
+    x = x + self.dropout(self.attention(x, mask))
+    return self.norm_2(x + self.dropout(self.feed_forward(x)))
+
+
+def last_norm_of_x(self, x, mask):
+    x = self.norm_1(x) + self.dropout(self.attention(x, mask))
+    return self.norm_2(x) + self.dropout(self.feed_forward(x))
+
+
+def last_stream_dropped(self, x, mask):
+    x = self.dropout(self.norm_1(x + self.attention(x, mask)))
+    return self.dropout(self.norm_2(x + self.feed_forward(x)))
+
+
+def mask_for_both(self, x, mask):
+    x = x + self.dropout(self.attention(self.norm_1(x), mask))
+    return x + self.dropout(self.feed_forward(self.norm_2(x), mask))
+
+
+class LayerInALoop(EncoderLayer):
+    def forward(self, x, mask=None):
+        parts = (lambda x: self.attention(x, mask)), self.feed_forward
+        for norm, part in zip((self.norm_1, self.norm_2), parts, strict=True):
+            change = self.dropout(part(norm(x) if self.norm_first else x))
+            x = x + change if self.norm_first else norm(x + change)
+        return x
+
+
 def changes_x(self, x, mask):
     x += self.dropout(self.attention(self.norm_1(x), mask))
     return x + self.dropout(self.feed_forward(self.norm_2(x)))
@@ -813,10 +1068,27 @@ ENCODER_LAYER = {
         (encoder_layer(feed_forward_first), "attention comes first"),
         (encoder_layer(without_second_norm), "norm_2(x)"),
         (encoder_layer(stream_dropped), "whole stream"),
+        (encoder_layer(last=last_stream_dropped), "whole stream"),
+        (encoder_layer(last=last_without_mask), "norm comes last"),
+        (encoder_layer(without_dropout), "norm comes first"),
+        (encoder_layer(last=last_without_dropout), "norm comes last"),
+        (encoder_layer(last=last_nothing_added), "*added*"),
+        (encoder_layer(last=last_one_norm), "twice"),
+        (encoder_layer(last=last_norm_at_the_end), "`norm_1` is missing"),
+        (encoder_layer(last=last_norm_of_x), "*sum*"),
+        (encoder_layer(last=norm_of_the_change), "*sum*"),
+        (encoder_layer(added_to_the_old), "before the attention"),
+        (encoder_layer(added_to_the_old, last_added_to_the_old), "before the attention"),
+        (encoder_layer(mask_for_both), "Only `self.attention`"),
         (encoder_layer(changes_x), "in place"),
         (encoder_layer(lambda self, x, mask: None), "return"),
     ],
-    "right": [encoder_layer(norm_first, norm_last), LayerInBranches, EncoderLayer],
+    "right": [
+        encoder_layer(norm_first, norm_last),
+        LayerInBranches,
+        LayerInALoop,
+        EncoderLayer,
+    ],
 }
 
 ANSWERS = {

@@ -1,6 +1,7 @@
 """Lesson 06: every exercise turns away plausible mistakes and takes different right answers."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -129,6 +130,20 @@ def smoothed_of_the_longest_alone(token, context, followers, num_symbols, discou
     return max(counts[token] - discount, 0) / total + discount * len(counts) / total / num_symbols
 
 
+def smoothed_notes_what_it_is_asked(token, context, followers, num_symbols, discount):
+    followers.setdefault(context, Counter())
+    shorter = 1 / num_symbols
+    if context:
+        shorter = smoothed_notes_what_it_is_asked(
+            token, context[1:], followers, num_symbols, discount
+        )
+    counts = followers[context]
+    if not counts:
+        return shorter
+    kept = max(counts[token] - discount, 0) + discount * len(counts) * shorter
+    return kept / counts.total()
+
+
 SMOOTHED_PROBABILITY = {
     "wrong": [
         (smoothed(lambda c, t, d: c[t] / c.total()), "more than 1"),
@@ -143,9 +158,10 @@ SMOOTHED_PROBABILITY = {
         (smoothed(start=lambda num_symbols: 0), "1 / num_symbols"),
         (smoothed(start=lambda num_symbols: 1), "1 / num_symbols"),
         (smoothed_where_missing, "always adds its share"),
-        (smoothed_without_end, "without an end"),
+        (smoothed_without_end, "without end"),
         (smoothed_unseen_context_raises, "Not every context"),
         (smoothed_of_the_longest_alone, "it should be"),
+        (smoothed_notes_what_it_is_asked, "in place"),
     ],
     "right": [
         lambda *arguments: smoothed_probability(*arguments),
@@ -222,9 +238,11 @@ def merge_in_steps_of_two(tokens, pair, new):
 
 
 def merge_in_place(tokens, pair, new):
-    for place in range(len(tokens) - 2, -1, -1):
+    place = 0
+    while place < len(tokens) - 1:
         if tuple(tokens[place : place + 2]) == pair:
             tokens[place : place + 2] = [new]
+        place += 1
     return tokens
 
 
@@ -301,7 +319,7 @@ NEXT_TOKEN_LOSS = {
         (shifted(lambda x, y: functional.cross_entropy(x[:, -1], y[:, -1])), "last token"),
         (shifted(lambda x, y: functional.cross_entropy(x.mT, y).exp()), "perplexity"),
         (shifted(lambda x, y: functional.cross_entropy(x.mT, y) / math.log(2)), "nats"),
-        (loss_without_slopes, "nothing can be learned"),
+        (loss_without_slopes, "can be learned"),
         (lambda model, tokens: next_token_loss(model, tokens).item(), ("float", "number")),
     ],
     "right": [
@@ -466,7 +484,7 @@ GPT = {
         (FromTheEmbedding, "one before"),
         (CachesForgotten, "its own"),
         (CacheShared, ("share one cache", "num_seen + T")),
-        (HeadOfItsOwn, "leave what"),
+        (HeadOfItsOwn, "weights of its own"),
         (ModuleListCalled, "loop over it"),
         (CachesAlwaysThere, "None unless given"),
     ],
@@ -642,9 +660,9 @@ def add_joins_always(self, keys, values):
 
 KEY_VALUE_CACHE = {
     "wrong": [
-        (joined_along(1), "along the heads"),
-        (joined_along(0), ("along the batch", "axis")),
-        (joined_along(3), ("along the channels", "shape")),
+        (joined_along(1), "axis 2"),
+        (joined_along(0), "axis 2"),
+        (joined_along(3), "axis 2"),
         (joined_along(2, -1), "in front"),
         (cache_with(add_newest_kept), "newest tokens alone"),
         (cache_with(add_first_kept), "later tokens are not"),

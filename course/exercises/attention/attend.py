@@ -127,6 +127,27 @@ ATTENTION = Exercise(
             "You divided by the root of the number of *tokens*; it is the number of channels, "
             "`queries.shape[-1]`, that makes dot products large.",
         ),
+        *(
+            Mistake(
+                _attention_with(scale),
+                "D is the size of the *last* axis, `queries.shape[-1]`: in front there may be axes "
+                "for sequences and heads.",
+            )
+            for scale in (
+                lambda queries, keys: queries.shape[0] ** -0.5,
+                lambda queries, keys: queries.shape[1] ** -0.5,
+            )
+        ),
+        *(
+            Mistake(
+                _attention_with(scale),
+                "`D**1/2` is D / 2, since a power comes before a division: the root is `D**0.5`.",
+            )
+            for scale in (
+                lambda queries, keys: 2 / queries.shape[-1],
+                lambda queries, keys: 1 / (2 * queries.shape[-1]),
+            )
+        ),
         Mistake(
             _scaled_afterwards,
             "You divided the weights by √D, so they no longer add up to 1; divide the scores, "
@@ -167,9 +188,17 @@ ATTENTION = Exercise(
     advice=(
         (
             r"shapes cannot be multiplied|Expected size for first two dimensions"
-            r"|must match the size|inconsistent tensor size|size mismatch",
+            r"|must match the size|inconsistent tensor size|size mismatch|Dimension out of range",
             "There may be axes in front, for sequences and heads: `keys.transpose(-2, -1)` swaps "
             "the last two alone, [..., S, D] → [..., D, S].",
+        ),
+        (
+            r"sqrt\(\): argument 'input'",
+            "`torch.sqrt` is for tensors; D is a single number: `math.sqrt(D)`.",
+        ),
+        (
+            r"must be real number, not torch.Size",
+            "`queries.shape` holds the sizes of all axes; D is the last, `queries.shape[-1]`.",
         ),
     ),
     hints=(

@@ -52,14 +52,21 @@ def _by_torch(
     x: Tensor,
     mask: Tensor | None,
 ) -> Tensor:
-    """nn.TransformerEncoderLayer with these weights; its mask is True where *nobody* may look."""
+    """nn.TransformerEncoderLayer with these weights; its mask is True where *nobody* may look.
+
+    It is given as `src_mask`: with `src_key_padding_mask` torch imports sympy at the first use, and
+    on a slow machine that alone takes the seconds that a check has.
+    """
     *numbers, norm_first = sizes
     layer = nn.TransformerEncoderLayer(
         *numbers, dropout=dropout, batch_first=True, norm_first=norm_first
     )
     layer.load_state_dict(in_torchs_words(weights))
+    if mask is not None:
+        batch, num_tokens, _ = x.shape
+        mask = ~mask.expand(batch, sizes[1], num_tokens, num_tokens).flatten(0, 1)
     with torch.no_grad():
-        return layer(x, src_key_padding_mask=None if mask is None else ~mask[:, 0, 0])
+        return layer(x, src_mask=mask)
 
 
 def in_torchs_words(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -199,9 +206,39 @@ def _stream_dropped(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
     return self.dropout(x + self.feed_forward(self.norm_2(x)))
 
 
+def _last_stream_dropped(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    x = self.dropout(self.norm_1(x + self.attention(x, mask)))
+    return self.dropout(self.norm_2(x + self.feed_forward(x)))
+
+
+def _first_added_to_the_old(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    between = x + self.dropout(self.attention(self.norm_1(x), mask))
+    return x + self.dropout(self.feed_forward(self.norm_2(between)))
+
+
+def _last_added_to_the_old(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    between = self.norm_1(x + self.dropout(self.attention(x, mask)))
+    return self.norm_2(x + self.dropout(self.feed_forward(between)))
+
+
+def _last_without_norm_1(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    x = x + self.dropout(self.attention(x, mask))
+    return self.norm_2(x + self.dropout(self.feed_forward(x)))
+
+
+def _last_norm_of_x(self: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    x = self.norm_1(x) + self.dropout(self.attention(x, mask))
+    return self.norm_2(x) + self.dropout(self.feed_forward(x))
+
+
 NOT_FOR_BOTH = (
     "It does the same whether `self.norm_first` is True or not: with it, x + part(norm(x)), "
     "otherwise norm(x + part(x))."
+)
+OF_THE_SUM = "With the norm last it is taken of the *sum*, norm(x + part(x)); yours is not."
+OLD = (
+    "The feed-forward's result is added to the x from before the attention, so what the attention "
+    "added is lost: give the sum a name, `x = x + …`, and go on with it."
 )
 ADD = "Each part's result is *added* to the stream; in yours it takes the stream's place."
 
@@ -230,11 +267,34 @@ ENCODER_LAYER = Exercise(
             "The mask is lost where the norm comes first: hand it to `self.attention`.",
         ),
         Mistake(
+            _layer_with(_first, _last_without_mask),
+            "The mask is lost where the norm comes last: hand it to `self.attention`.",
+        ),
+        Mistake(
             _layer_with(_first_without_dropout, _last_without_dropout),
             "`self.dropout` is not used: it acts on what each part adds, `x + self.dropout(…)`.",
         ),
+        Mistake(
+            _layer_with(_first_without_dropout),
+            "`self.dropout` is not used where the norm comes first: `x + self.dropout(…)`.",
+        ),
+        Mistake(
+            _layer_with(_first, _last_without_dropout),
+            "`self.dropout` is not used where the norm comes last: `x + self.dropout(…)`.",
+        ),
         Mistake(_layer_with(_nothing_added, _last_nothing_added), ADD),
         Mistake(_layer_with(_nothing_added), ADD),
+        Mistake(_layer_with(_first, _last_nothing_added), ADD),
+        Mistake(_layer_with(_first_added_to_the_old), OLD),
+        Mistake(_layer_with(_first, _last_added_to_the_old), OLD),
+        Mistake(_layer_with(_first_added_to_the_old, _last_added_to_the_old), OLD),
+        Mistake(
+            _layer_with(_first, _last_without_norm_1),
+            "`norm_1` is missing where the norm comes last: there it is taken of the sum of x and "
+            "what the attention gives.",
+        ),
+        Mistake(_layer_with(_first, _last_norm_of_x), OF_THE_SUM),
+        Mistake(_layer_with(_first, _norm_of_what_is_added), OF_THE_SUM),
         Mistake(_layer_with(_only_attention_added), ADD),
         Mistake(_layer_with(_only_feed_forward_added), ADD),
         Mistake(
@@ -249,6 +309,10 @@ ENCODER_LAYER = Exercise(
         ),
         Mistake(
             _layer_with(_one_norm, _last_one_norm),
+            "You used `norm_1` twice; the feed-forward has a norm of its own, `norm_2`.",
+        ),
+        Mistake(
+            _layer_with(_first, _last_one_norm),
             "You used `norm_1` twice; the feed-forward has a norm of its own, `norm_2`.",
         ),
         Mistake(
@@ -268,10 +332,23 @@ ENCODER_LAYER = Exercise(
             _layer_with(_first_without_norm_2),
             "With the norm first, the feed-forward too reads `norm_2(x)`.",
         ),
-        Mistake(
-            _layer_with(_stream_dropped),
-            "The dropout acts on the whole stream; it should act only on what a part adds: "
-            "`x + self.dropout(…)`.",
+        *(
+            Mistake(
+                answer,
+                "The dropout acts on the whole stream; it should act only on what a part adds: "
+                "`x + self.dropout(…)`.",
+            )
+            for answer in (
+                _layer_with(_stream_dropped),
+                _layer_with(_first, _last_stream_dropped),
+                _layer_with(_stream_dropped, _last_stream_dropped),
+            )
+        ),
+    ),
+    advice=(
+        (
+            r"positional arguments? but",
+            "Only `self.attention` takes the mask; the feed-forward works on each token alone.",
         ),
     ),
     hints=(

@@ -97,6 +97,20 @@ FEED_FORWARD = Exercise(
             "lost.",
         ),
         Mistake(
+            _layer_with(
+                lambda self, x: self.activation(x + self.second(self.activation(self.first(x))))
+            ),
+            "You added x, with the activation after the sum, as in the block of lesson 03. Neither "
+            "belongs here: x will be added by the encoder layer, outside.",
+        ),
+        Mistake(
+            _layer_with(
+                lambda self, x: self.second(self.activation(self.activation(self.first(x))))
+            ),
+            "The activation is still applied twice, now between the layers. With ReLU that changes "
+            "nothing, with others it does: once is enough.",
+        ),
+        Mistake(
             _layer_with(lambda self, x: self.second(self.first(self.activation(x)))),
             "The activation stands before both layers; it belongs between them.",
         ),

@@ -134,6 +134,17 @@ def _split_like_a_comb(self: Any, x: Tensor) -> Tensor:
     return x.unflatten(2, (-1, self.num_heads)).permute(0, 3, 1, 2)
 
 
+def _split_after_swap(self: Any, x: Tensor) -> Tensor:
+    batch, num_tokens, channels = x.shape
+    return x.transpose(1, 2).reshape(batch, self.num_heads, num_tokens, channels // self.num_heads)
+
+
+def _split_before_swap(self: Any, x: Tensor) -> Tensor:
+    batch, num_tokens, channels = x.shape
+    shares = x.reshape(batch, self.num_heads, channels // self.num_heads, num_tokens)
+    return shares.transpose(2, 3)
+
+
 def _merge_like_a_comb(self: Any, found: Tensor) -> Tensor:
     return found.permute(0, 2, 3, 1).flatten(2)
 
@@ -206,6 +217,23 @@ MULTI_HEAD_ATTENTION = Exercise(
             "Each head takes every H-th channel; it should get D neighbours, the first head the "
             "first D channels: [B, T, H, D], in this order.",
         ),
+        *(
+            Mistake(
+                _layer_with(split),
+                "Axes change places, but the reshape still mixes the tokens. First give the "
+                "channels, and only these, two axes, [B, T, H, D]; then let T and H change places.",
+            )
+            for split in (_split_after_swap, _split_before_swap)
+        ),
+        Mistake(
+            _layer_with(merge=_merge_like_a_comb),
+            "The split is right, but put together, the channels of the heads alternate: back to "
+            "[B, T, H, D], and from that to [B, T, C].",
+        ),
+        Mistake(
+            _layer_with(inputs=lambda x, context: (context, x, x)),
+            "Queries are made of x, keys and values of `context`; yours are the other way round.",
+        ),
         Mistake(
             _layer_with(_split_without_swap),
             "The channels are cut rightly, but T and H have not changed places: [B, H, T, D] is "
@@ -243,6 +271,11 @@ MULTI_HEAD_ATTENTION = Exercise(
             r"shape '\[.*\]' is invalid|view size is not compatible",
             "Where axes have changed places the numbers no longer lie in order: use `.reshape` or "
             "`.flatten`. Sizes have to multiply to the same number.",
+        ),
+        (
+            r"Expected size for first two dimensions",
+            "Queries should be [B, H, T, D], keys and values [B, H, S, D], both made of `context` "
+            "where it is given.",
         ),
         (
             r"shapes cannot be multiplied|must match the size",

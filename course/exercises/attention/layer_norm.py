@@ -1,5 +1,6 @@
 """attention.LayerNorm: every token brought to the same scale."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -93,6 +94,14 @@ def _norm_with(
     return Norm
 
 
+class _NormByStd(attention.LayerNorm):
+    """With `std` itself, whose slope at 0 torch takes to be 0, other than that of a root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        std = x.std(dim=-1, keepdim=True) + self.eps
+        return (x - x.mean(dim=-1, keepdim=True)) / std * self.weight + self.bias
+
+
 LAYER_NORM = Exercise(
     name="attention.LayerNorm",
     title="Layer norm",
@@ -126,6 +135,34 @@ LAYER_NORM = Exercise(
             _norm_with(lambda dim: (-2,)),
             "You took mean and variance over the tokens; each token has its own, over its "
             "channels: `dim=-1`.",
+        ),
+        *(
+            Mistake(
+                _norm_with(lambda dim, axis=axis: (axis,)),
+                f"`dim={axis}` need not be the channels: how many axes stand before them is not "
+                "known. They are the last one, `dim=-1`.",
+            )
+            for axis in (1, 2)
+        ),
+        *(
+            Mistake(
+                answer,
+                "`x.std` divides by C − 1; here it is C. Take `x.var(…, correction=0)`; `eps` is "
+                "added to it, under the root.",
+            )
+            for answer in (
+                _norm_with(correction=1, spread=lambda var, eps: torch.sqrt(var)),
+                _NormByStd,
+            )
+        ),
+        Mistake(
+            _norm_with(spread=lambda var, eps: torch.ones_like(var)),
+            "The mean is subtracted, and that is all: divide by the standard deviation, "
+            "√(variance + eps).",
+        ),
+        Mistake(
+            _norm_with(spread=lambda var, eps: math.sqrt(var + eps)),
+            "`math.sqrt` is for a single number; of a tensor it is `torch.sqrt(…)` or `.sqrt()`.",
         ),
         Mistake(
             _norm_with(correction=1),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
@@ -122,12 +123,32 @@ LOOK_UP = Exercise(
             "are.",
         ),
         Mistake(
+            lambda query, keys, values: (
+                torch.softmax(normalize(keys, dim=1) @ normalize(query, dim=0), dim=0) @ values
+            ),
+            "You brought the vectors to length 1 first. Then a longer query would not look more "
+            "sharply: take the dot products as they are.",
+        ),
+        Mistake(
+            lambda query, keys, values: (
+                torch.softmax(-((keys - query) ** 2).sum(dim=1), dim=0) @ values
+            ),
+            "Your scores are distances; here they are dot products: `keys @ query`.",
+        ),
+        Mistake(
             lambda query, keys, values: torch.softmax(-(keys @ query), dim=0) @ values,
             "The key that fits *worst* has the largest weight: leave the sign of the scores.",
         ),
         Mistake(
             lambda query, keys, values: torch.softmax(keys @ query, dim=0)[:, None] * values,
             "The values have their weights; now add up over the keys, axis 0.",
+        ),
+    ),
+    advice=(
+        (
+            r"shapes cannot be multiplied|size mismatch",
+            "Where two shapes meet at `@` they need the same size: `keys @ query` is [S, D] @ [D] "
+            "→ [S], and `weights @ values` is [S] @ [S, E] → [E].",
         ),
     ),
     hints=(

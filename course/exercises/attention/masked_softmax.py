@@ -71,6 +71,10 @@ def _always_turned_round(scores: Tensor, mask: Tensor) -> Tensor:
     return attention.masked_softmax(scores, ~mask)
 
 
+def _softly_turned_round(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+    return torch.softmax(scores if mask is None else scores.masked_fill(mask, -1e9), -1)
+
+
 def _too_late(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.softmax(scores, -1).masked_fill(~_or_all(scores, mask), 0)
 
@@ -113,7 +117,7 @@ MASKED_SOFTMAX = Exercise(
                 "The mask is True where a token *may* be looked at; you took those out. `~mask` is "
                 "the other way round.",
             )
-            for answer in (_turned_round, _always_turned_round)
+            for answer in (_turned_round, _always_turned_round, _softly_turned_round)
         ),
         Mistake(
             lambda scores, mask=None: _softmax_where(_or_all(scores, mask), scores, 0.0),
@@ -132,7 +136,8 @@ MASKED_SOFTMAX = Exercise(
         ),
         Mistake(
             lambda scores, mask=None: torch.softmax(scores, -1),
-            "The mask is not used at all.",
+            "The mask has no effect at all. (`masked_fill` leaves its tensor as it is and gives a "
+            "new one: go on with that.)",
         ),
         Mistake(
             lambda scores, mask=None: _softmax_where(_or_all(scores, mask), scores, -math.inf, -2),

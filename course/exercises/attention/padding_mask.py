@@ -37,6 +37,12 @@ def _like_mask(got: Any, truth: Tensor) -> str | None:
             "the last axis is for the tokens that are looked at, the one before it for those that "
             "look. They have changed places."
         )
+    if torch.is_tensor(got) and got.dim() == 4 and got.shape != truth.shape:
+        return (
+            f"the result has the shape {tuple(got.shape)}; it should be {tuple(truth.shape)}: the "
+            "sequences first, the places last, and between them two axes of size 1, for all heads "
+            "and all tokens that look."
+        )
     return difference(got, truth)
 
 

@@ -37,16 +37,31 @@ def _table_with(
         [one, other], dim=2
     ).flatten(1),
     base: float = 10_000,
+    unit: float = 1.0,
 ) -> Callable[[int, int], Tensor]:
     """A table that may go wrong in one of its steps."""
 
     def answer(num_tokens: int, channels: int) -> Tensor:
         pairs = torch.arange(channels // 2)
         places = torch.arange(first, first + num_tokens)[:, None]
-        angles = places / base ** exponent(pairs, channels)
+        angles = unit * places / base ** exponent(pairs, channels)
         return arrange(order[0](angles), order[1](angles))
 
     return answer
+
+
+def _without_parentheses(num_tokens: int, channels: int) -> Tensor:
+    places, channel = torch.arange(num_tokens)[:, None], torch.arange(0, channels, 2)
+    angles = places / 10_000**channel / channels
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
+
+
+def _into_rows(num_tokens: int, channels: int) -> Tensor:
+    """Stops where there is more than one place."""
+    table = torch.zeros(num_tokens, channels)
+    right = attention.sinusoidal_positions(num_tokens, channels)
+    table[0::2], table[1::2] = right[:, 0::2], right[:, 1::2]
+    return table
 
 
 SINUSOIDAL_POSITIONS = Exercise(
@@ -82,6 +97,21 @@ SINUSOIDAL_POSITIONS = Exercise(
             "2i / C.",
         ),
         Mistake(
+            _table_with(unit=2 * math.pi),
+            "You multiplied the angles by 2π, as for the clock of section 1; the formula here has "
+            "no 2π.",
+        ),
+        Mistake(
+            _without_parentheses,
+            "A power comes before a division: put the whole exponent into parentheses, "
+            "`10_000 ** (torch.arange(0, C, 2) / C)`.",
+        ),
+        Mistake(
+            _into_rows,
+            "`table[0::2]` is every second *row*, so every second place; channels are columns: "
+            "`table[:, 0::2]`.",
+        ),
+        Mistake(
             _table_with(first=1),
             "You count the places from 1; the first one is 0, where every sine is 0.",
         ),
@@ -113,6 +143,11 @@ SINUSOIDAL_POSITIONS = Exercise(
             r"must be Tensor, not (int|float)|must be real number, not Tensor|[Oo]nly one element"
             r"|expected Tensor as element",
             "`math.sin` is for single numbers, `torch.sin` or `angles.sin()` for tensors.",
+        ),
+        (
+            r"expanded size|must match the (existing )?size",
+            "Places belong in a column, `torch.arange(T)[:, None]`, and the clocks in a row: "
+            "together they give a table [T, C / 2].",
         ),
     ),
     hints=(

@@ -99,6 +99,12 @@ def _result(
 ) -> Any:
     *sizes, tokens = arguments
     model = make(*sizes)
+    made = model.state_dict() if isinstance(model, nn.Module) else weights
+    if other := sorted(made.keys() ^ weights.keys()):
+        return Sentence(
+            f"`__init__` should make what it made before, and nothing else: look at "
+            f"{', '.join(other[:3])}. (The head has no weights of its own.)"
+        )
     if problem := fill(model, weights):
         return problem
     found = read(model, tokens)
@@ -115,9 +121,6 @@ def _judge(got: Any, truth: Tensor) -> str | None:
             "`self.embedding.of_token.weight.T`."
         )
     return difference(got, truth)
-
-
-Step = Callable[[Any, Any], Any]
 
 
 def _with(

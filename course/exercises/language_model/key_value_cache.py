@@ -175,6 +175,11 @@ KEY_VALUE_CACHE = Exercise(
     ),
     advice=(
         (
+            r"Sizes of tensors must match except in dimension (-1|0|1|3)",
+            "You joined along another axis than that of the tokens: they are axis 2 of "
+            "[B, H, T, D], the only one that may differ.",
+        ),
+        (
             r"expected Tensor as element 0.*NoneType|NoneType",
             "At the first call nothing is kept yet: join only where `self.keys is not None`.",
         ),

@@ -1,6 +1,6 @@
 """language_model.longest_copy: how much of a text was learned by heart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -116,10 +116,6 @@ def _length(sample: str, text: str) -> int:
     return len(_all_pieces(sample, text))
 
 
-def _wrong(answer: Callable, message: str) -> Mistake:
-    return Mistake(answer, message)
-
-
 LONGEST_COPY = Exercise(
     name="language_model.longest_copy",
     title="Learned by heart",
@@ -128,34 +124,34 @@ LONGEST_COPY = Exercise(
     reference=language_model.longest_copy,
     cases=_longest_copy_cases,
     mistakes=(
-        _wrong(
+        Mistake(
             _by_words,
             "You look for whole words only; a piece may begin and end within a word.",
         ),
-        _wrong(
+        Mistake(
             _from_the_start,
             "You look only at pieces that begin where the sample begins; a copy may begin at every "
             "place.",
         ),
-        _wrong(
+        Mistake(
             _first_found,
             "You return the first piece that is found; a longer one may come later.",
         ),
-        _wrong(
+        Mistake(
             _last_found,
             "You keep the last piece that is found, also where it is shorter than one before.",
         ),
-        _wrong(
+        Mistake(
             _one_too_short,
             "The end of a slice is not in it: `sample[start:end]` reaches the last letter only if "
             "`end` may be `len(sample)`.",
         ),
-        _wrong(
+        Mistake(
             _in_any_order,
             "The letters of your result do not stand next to each other in the text; a copy is a "
             "piece without gaps.",
         ),
-        _wrong(_length, "That is its length; the piece itself is asked for."),
+        Mistake(_length, "That is its length; the piece itself is asked for."),
     ),
     hints=(
         "For each place of the sample: how long is the longest piece from here that stands in the "

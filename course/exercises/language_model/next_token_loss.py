@@ -146,7 +146,6 @@ NEXT_TOKEN_LOSS = Exercise(
     difficulty=2,
     reference=language_model.next_token_loss,
     cases=_next_token_loss_cases,
-    uses_randomness=True,
     mistakes=(
         Mistake(_of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1])), COPIES),
         Mistake(_of(lambda model, tokens: (model(tokens), tokens)), COPIES),

@@ -154,9 +154,7 @@ SAMPLING_WEIGHTS = Exercise(
             "Top-p chose among the probabilities at temperature 1: the temperature comes first.",
         ),
         Mistake(
-            lambda logits, temperature=1.0, top_p=1.0: _with(
-                rescale=lambda kept: kept / kept.sum()
-            )(logits, temperature, top_p),
+            _with(rescale=lambda kept: kept / kept.sum()),
             "You divided by the sum over all rows; each row has to add up to 1: "
             "`.sum(dim=-1, keepdim=True)`.",
         ),
