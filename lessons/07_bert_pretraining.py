@@ -62,7 +62,9 @@ print(hardware.describe())
 # meets more often, compared with chance, than all others.
 
 # %%
-counts = Counter({"film": 9, "films": 5, "filmed": 3, "acted": 4, "acts": 4, "actor": 3, "stormed": 1})
+counts = Counter(
+    {"film": 9, "films": 5, "filmed": 3, "acted": 4, "acts": 4, "actor": 3, "stormed": 1}
+)
 letters = word_pieces.learn_pieces(counts, 0)
 print(len(letters), "letters:", " ".join(letters))
 pieces = word_pieces.learn_pieces(counts, 12)
@@ -115,8 +117,16 @@ print("some that go on:", [piece for piece in vocabulary if piece.startswith("##
 # %%
 sentence = "An unforgettable filmmaker, badly misunderstood."
 print(" ".join(tokenizer.encode(sentence).tokens))
-words = {word for text in val_texts[:300] for word in text.lower().split() if word.isascii() and word.isalpha()}
-same = [split_word(word, set(vocabulary)) == tokenizer.encode(word).tokens[1:-1] for word in sorted(words)[:400]]
+words = {
+    word
+    for text in val_texts[:300]
+    for word in text.lower().split()
+    if word.isascii() and word.isalpha()
+}
+same = [
+    split_word(word, set(vocabulary)) == tokenizer.encode(word).tokens[1:-1]
+    for word in sorted(words)[:400]
+]
 print(f"{sum(same)} of {len(same)} words cut alike")
 assert all(same)
 
@@ -154,7 +164,9 @@ rows = torch.tensor(word_pieces.padded(encoded[:800]))  # [B, T]
 inputs, targets = masked(rows, num_symbols)
 asked = targets != NOT_ASKED
 print("text:  ", tokenizer.decode(rows[0].tolist()))
-print("inputs:", tokenizer.decode(inputs[0].tolist(), skip_special_tokens=False).replace(" [PAD]", ""))
+print(
+    "inputs:", tokenizer.decode(inputs[0].tolist(), skip_special_tokens=False).replace(" [PAD]", "")
+)
 print("asked: ", [vocabulary[number] for number in targets[0][asked[0]].tolist()])
 
 # %% [markdown]
@@ -241,7 +253,9 @@ small = bert.Bert(num_symbols, num_channels=32, num_heads=4, num_layers=2, longe
 hidden = small(pair_tokens, segments)
 model = bert.BertForPretraining(small)
 print(f"tokens {list(pair_tokens.shape)} → vectors {list(hidden.shape)}")
-print(f"→ logits {list(model.guess(hidden).shape)}, follows or not {list(model.of_next(hidden[:, 0]).shape)}")
+print(
+    f"→ logits {list(model.guess(hidden).shape)}, follows or not {list(model.of_next(hidden[:, 0]).shape)}"
+)
 for name, part in small.named_children():
     print(f"{name}: {sum(weights.numel() for weights in part.parameters()):,} weights")
 
@@ -272,7 +286,9 @@ from course.models.attention import causal_mask, padding_mask
 
 def read_as_printed(encoder, tokens, lengths):
     size = tokens.shape[1]
-    return encoder(tokens, mask=causal_mask(size, device=tokens.device) & padding_mask(lengths, size))
+    return encoder(
+        tokens, mask=causal_mask(size, device=tokens.device) & padding_mask(lengths, size)
+    )
 
 
 def who_helps(read, place, tokens, lengths):
@@ -303,7 +319,9 @@ def read_both_ways(encoder, tokens, lengths):
     tokens: [B, T], filled up with [PAD]; lengths: how many are real, [B] → [B, T, C].
     """
     size = tokens.shape[1]
-    return encoder(tokens, mask=causal_mask(size, device=tokens.device) & padding_mask(lengths, size))
+    return encoder(
+        tokens, mask=causal_mask(size, device=tokens.device) & padding_mask(lengths, size)
+    )
 
 
 # %%
@@ -395,7 +413,9 @@ if precision is None:
     print("This processor does not compute with bfloat16 directly: float32 it is.")
 else:
     in_bfloat16 = milliseconds(precision=precision)
-    print(f"bfloat16 {in_bfloat16:.0f} ms: {where_asked / in_bfloat16:.1f} times as fast as float32")
+    print(
+        f"bfloat16 {in_bfloat16:.0f} ms: {where_asked / in_bfloat16:.1f} times as fast as float32"
+    )
     if in_bfloat16 > 0.95 * where_asked:
         precision = None
         print("No gain for a model of this size; we stay with float32.")
@@ -423,7 +443,9 @@ def loss_as_printed(logits, targets):
 for name, loss in (("as printed", loss_as_printed), ("with logarithm", functional.cross_entropy)):
     pulls = []
     for probability in (0.00001, 0.3):
-        logits = torch.tensor([[math.log(probability), math.log(1 - probability)]], requires_grad=True)
+        logits = torch.tensor(
+            [[math.log(probability), math.log(1 - probability)]], requires_grad=True
+        )
         loss(logits, torch.tensor([0])).backward()
         pulls.append(logits.grad.abs().max().item())
     print(f"{name:15} pull at 0.00001: {pulls[0]:.5f}, at 0.3: {pulls[1]:.5f}")
@@ -464,7 +486,9 @@ torch.manual_seed(seed)
 vectors = torch.randn(num_symbols, 64)
 logits = vectors[inputs] @ vectors.T / 4  # [B, T, V]
 everywhere = functional.cross_entropy(logits.transpose(1, 2), few).item()
-print(f"at all places {everywhere:.2f} nats; every token equally likely would be {math.log(num_symbols):.2f}")
+print(
+    f"at all places {everywhere:.2f} nats; every token equally likely would be {math.log(num_symbols):.2f}"
+)
 assert everywhere < 2
 
 # %% [markdown]
@@ -512,14 +536,19 @@ def batches_by_length(lengths, most_tokens):
 sizes = [len(text) for text in encoded]
 batches = batches_by_length(sizes, 2048)
 filled = sum(len(batch) * max(sizes[place] for place in batch) for batch in batches)
-in_order = sum(len(part) * max(part) for part in (sizes[at : at + 32] for at in range(0, len(sizes), 32)))
-print(f"real tokens: {sum(sizes) / in_order:.0%} in order, 32 at a time; {sum(sizes) / filled:.0%} by length")
+in_order = sum(
+    len(part) * max(part) for part in (sizes[at : at + 32] for at in range(0, len(sizes), 32))
+)
+print(
+    f"real tokens: {sum(sizes) / in_order:.0%} in order, 32 at a time; {sum(sizes) / filled:.0%} by length"
+)
 assert filled < in_order
 
 # %% [markdown]
 # What is a good loss? Somebody who knows only how *frequent* each token is, and looks at no neighbour, has as loss
 # the **unigram entropy**: the mean of −log(share). The model starts there, as we set its biases to the logarithm of
 # the shares. Every nat below is learned from neighbours.
+
 
 # %%
 def shares_of(rows, num_symbols):
@@ -538,10 +567,14 @@ def questions_about(rows, shares):
 
 
 shares = shares_of(train_rows, num_symbols)
-val_rows = torch.tensor(word_pieces.packed(word_pieces.encode(tokenizer, val_texts, 10_000), length))
+val_rows = torch.tensor(
+    word_pieces.packed(word_pieces.encode(tokenizer, val_texts, 10_000), length)
+)
 questions = questions_about(val_rows[: hardware.by_profile(smoke=150, cpu=400, gpu=2000)], shares)
 unigram = questions[-1]
-print(f"unigram entropy in validation: {unigram:.3f} nats; all equally likely: {math.log(num_symbols):.3f}")
+print(
+    f"unigram entropy in validation: {unigram:.3f} nats; all equally likely: {math.log(num_symbols):.3f}"
+)
 
 # %% [markdown]
 # One thing can be had for almost nothing. Which tokens stand near which others can be *counted*, without any network.
@@ -586,7 +619,9 @@ def pretrain(model, rows, questions, num_steps, rate, title):
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     rates = [group["lr"] for group in groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, num_steps, pct_start=0.1)
-    curves = plots.LiveCurves("validation loss, nats", "unigram entropy", title=title, x_label="part")
+    curves = plots.LiveCurves(
+        "validation loss, nats", "unigram entropy", title=title, x_label="part"
+    )
     line, started = plots.StatusLine(), time.monotonic()
     for step in range(1, num_steps + 1):
         batch = rows[torch.randint(len(rows), (batch_size,), device=rows.device)]
@@ -614,7 +649,9 @@ print(f"{seconds:.0f} s; the text was read {seen:.1f} times")
 
 # %%
 loss = val_loss(model, *questions[:2])
-print(f"loss {loss:.3f}, unigram entropy {unigram:.3f}: {unigram - loss:.3f} nats from the neighbours")
+print(
+    f"loss {loss:.3f}, unigram entropy {unigram:.3f}: {unigram - loss:.3f} nats from the neighbours"
+)
 report("bert.nats_below_unigram", unigram - loss, data=reviews)
 
 # %% [markdown]
@@ -632,12 +669,19 @@ def fill_gaps(model, tokenizer, text, count=5):
     for row in probabilities:
         likeliest = row.topk(count)
         found = zip(likeliest.indices.tolist(), likeliest.values.tolist())
-        print("   ", ", ".join(f"{tokenizer.id_to_token(number)} {chance:.0%}" for number, chance in found))
+        print(
+            "   ",
+            ", ".join(f"{tokenizer.id_to_token(number)} {chance:.0%}" for number, chance in found),
+        )
 
 
 files = pretrained.shipped()
 largest, its_tokenizer, about = pretrained.load(files[-1])
-my_texts = ["this film is [MASK] .", "the [MASK] was so bad that i left the cinema .", "i have never [MASK] such a film ."]
+my_texts = [
+    "this film is [MASK] .",
+    "the [MASK] was so bad that i left the cinema .",
+    "i have never [MASK] such a film .",
+]
 for text in my_texts:  # write your own, with [MASK] in them
     print(text)
     fill_gaps(model, tokenizer, text)
@@ -658,7 +702,9 @@ pool, val_count, test_count = hardware.by_profile(
     smoke=(600, 300, 300), cpu=(4000, 1000, 2014), gpu=(6000, 2000, 2014)
 )
 x_all = [*sentences.x_train[: pool + val_count], *sentences.x_test[:test_count]]
-y_all = np.concatenate([sentences.y_train[: pool + val_count], sentences.y_test[:test_count]]).astype(int)
+y_all = np.concatenate(
+    [sentences.y_train[: pool + val_count], sentences.y_test[:test_count]]
+).astype(int)
 val_part, test_part = slice(pool, pool + val_count), slice(pool + val_count, None)
 label_counts = hardware.by_profile(smoke=(100, 400), cpu=(500, 2000), gpu=(500, 2000))
 num_choices = hardware.by_profile(smoke=2, cpu=5, gpu=5)
@@ -667,11 +713,14 @@ choices = {
     for count in label_counts
     for number in range(num_choices)
 }
-print(f"{label_counts} labels, {num_choices} choices each; {val_count} validation, {test_count} test sentences")
+print(
+    f"{label_counts} labels, {num_choices} choices each; {val_count} validation, {test_count} test sentences"
+)
 
 # %% [markdown]
 # The quickest way to use an encoder: leave it as it is, take for each sentence the mean of its vectors, and put a
 # logistic regression on top (a network of one layer). The strength of its L2 term is chosen in validation.
+
 
 # %%
 @torch.no_grad()
@@ -701,7 +750,9 @@ def scores(features, strengths=(0.003, 0.01, 0.03, 0.1), scaler=StandardScaler):
     found = {count: [] for count in label_counts}
     for (count, _), chosen in choices.items():
         models = [
-            make_pipeline(scaler(), LogisticRegression(C=strength, max_iter=300)).fit(features[chosen], y_all[chosen])
+            make_pipeline(scaler(), LogisticRegression(C=strength, max_iter=300)).fit(
+                features[chosen], y_all[chosen]
+            )
             for strength in strengths
         ]
         best = max(models, key=lambda model: model.score(features[val_part], y_all[val_part]))
@@ -755,7 +806,9 @@ for file in files[-1:] if profile == "smoke" else files:
     computing[name] = about["processor_seconds"] / 60
     curve[name] = scores(sentence_vectors(kept.encoder, its_tokenizer, x_all))
     validation = about["validation"]
-    print(f"{name}: {computing[name]:.1f} processor minutes, loss {validation['loss']:.2f} (unigram {validation['unigram']:.2f})")
+    print(
+        f"{name}: {computing[name]:.1f} processor minutes, loss {validation['loss']:.2f} (unigram {validation['unigram']:.2f})"
+    )
 show_scores(computing)
 
 # %% [markdown]
@@ -772,17 +825,24 @@ else:
     show_scores(["MiniLM"])
 
 # %%
-figure, drawing = plots.axes("What pretraining buys", "processor minutes of pretraining", "test accuracy")
+figure, drawing = plots.axes(
+    "What pretraining buys", "processor minutes of pretraining", "test accuracy"
+)
 for count, colour in zip(label_counts, plots.COLOURS):
     means = [np.mean(curve[name][count]) for name in computing]
     spread = [np.std(curve[name][count], ddof=1) for name in computing]
-    drawing.errorbar(list(computing.values()), means, spread, fmt="o-", color=colour, label=f"{count} labels")
+    drawing.errorbar(
+        list(computing.values()), means, spread, fmt="o-", color=colour, label=f"{count} labels"
+    )
     drawing.axhline(np.mean(curve["random"][count]), color=colour, linestyle=":")
     drawing.axhline(np.mean(curve["TF-IDF"][count]), color=colour, linestyle="--")
 drawing.set_xscale("log")
 drawing.legend()
 in_words = "; ".join(f"{name}: {np.mean(curve[name][label_counts[-1]]):.3f}" for name in curve)
-plots.show(figure, f"Accuracy over computing; dotted: random encoder, dashed: TF-IDF. With {label_counts[-1]} labels {in_words}")
+plots.show(
+    figure,
+    f"Accuracy over computing; dotted: random encoder, dashed: TF-IDF. With {label_counts[-1]} labels {in_words}",
+)
 
 # %% [markdown]
 # Dotted: the random encoder. Dashed: TF-IDF. From one point to the next the encoder has read four times as much. Read it
@@ -810,7 +870,9 @@ def fine_tune(classifier, chosen, rate, num_epochs, rng):
     """All weights learn from the chosen sentences."""
     optimizer = torch.optim.AdamW(classifier.parameters(), rate, weight_decay=0.01)
     num_batches = math.ceil(len(chosen) / 32)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, num_epochs * num_batches, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, num_epochs * num_batches, pct_start=0.1
+    )
     classifier.train()
     for _ in range(num_epochs):
         for places in np.array_split(rng.permutation(chosen), num_batches):
@@ -855,7 +917,9 @@ for name, values in tuned.items():
 # %%
 with_it, without = (np.array(tuned[name]) for name in reversed(rates))
 gain = with_it - without  # the same labels each time, so the differences can be compared
-print(f"gain with {count} labels: {gain.mean():+.3f} ± {gain.std(ddof=1) / math.sqrt(len(gain)):.3f}")
+print(
+    f"gain with {count} labels: {gain.mean():+.3f} ± {gain.std(ddof=1) / math.sqrt(len(gain)):.3f}"
+)
 report("bert.gain_of_pretraining", gain.mean(), data=sentences)
 
 # %% [markdown]
@@ -873,7 +937,9 @@ chinese = data.chinese_reviews()
 few_texts = chinese.x_train[: hardware.by_profile(smoke=1500, cpu=6000, gpu=13_000)]
 most_pieces = hardware.by_profile(smoke=1500, cpu=3000, gpu=4000)
 characters = word_pieces.train_tokenizer(few_texts, most_pieces, num_letters=most_pieces // 2)
-chinese_rows = torch.tensor(word_pieces.packed(word_pieces.encode(characters, few_texts, 10_000), length))
+chinese_rows = torch.tensor(
+    word_pieces.packed(word_pieces.encode(characters, few_texts, 10_000), length)
+)
 chinese_shares = shares_of(chinese_rows[:-200], characters.get_vocab_size())
 chinese_vectors = counted_vectors(chinese_rows[:-200].flatten(), len(chinese_shares), num_channels)
 chinese_model = new_model(len(chinese_shares))
@@ -882,7 +948,14 @@ chinese_questions = questions_about(chinese_rows[-200:], chinese_shares)
 
 # %%
 chinese_steps = hardware.by_profile(smoke=150, cpu=300, gpu=3000)
-pretrain(chinese_model, chinese_rows[:-200].to(device), chinese_questions, chinese_steps, rate, "Chinese characters")
+pretrain(
+    chinese_model,
+    chinese_rows[:-200].to(device),
+    chinese_questions,
+    chinese_steps,
+    rate,
+    "Chinese characters",
+)
 chinese_loss = val_loss(chinese_model, *chinese_questions[:2])
 print(f"loss {chinese_loss:.3f}, unigram entropy {chinese_questions[-1]:.3f}")
 assert chinese_loss < chinese_questions[-1]
@@ -911,7 +984,9 @@ file.parent.mkdir(parents=True, exist_ok=True)
 pretrained.save(file, model.cpu(), tokenizer, sizes, {"tokens": num_steps * batch_size * length})
 again, read_again, _ = pretrained.load(file)
 difference = (again.encoder(few[:2].cpu()) - model.eval().encoder(few[:2].cpu())).abs().max()
-print(f"{file.stat().st_size / 1e6:.1f} MB; largest difference after loading {difference:.0e} (float16)")
+print(
+    f"{file.stat().st_size / 1e6:.1f} MB; largest difference after loading {difference:.0e} (float16)"
+)
 assert difference < 0.05
 
 # %% [markdown]
