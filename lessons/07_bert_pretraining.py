@@ -94,7 +94,7 @@ for word in ("filmed", "actors", "formed", "zoom"):
     print(f"{word:7} {split_word(word, set(pieces))}")
 
 # %% [markdown]
-# Now for real. Our text are film reviews (IMDB where it has been fetched, otherwise single sentences from reviews).
+# Now for real. Our text is film reviews (IMDB where it has been fetched, otherwise single sentences from reviews).
 # The labels are not looked at. The last tenth is held out for validation.
 
 # %%
@@ -279,7 +279,8 @@ assert difference < 1e-5
 
 # %% [markdown]
 # Now a fault that is printed in many texts: “BERT is **autoregressive**”, that is, it reads from left to right as
-# lesson 06's GPT does. Somebody built it so. Who hides word 3 wants to know which places can help to guess it:
+# lesson 06's GPT does. Somebody built it like that. Say the token at place 3 is hidden. Which places can help to guess
+# it?
 
 # %%
 from course.models.attention import causal_mask, padding_mask
@@ -432,7 +433,8 @@ else:
 # that is minus the probability. It sounds reasonable.
 #
 # **Predict, then run.** At one place the model is sure and wrong: it gives the right word the probability 0.00001.
-# At another, it hesitates and gives 0.3. Where does each loss pull more?
+# At another, it hesitates and gives 0.3. Where does each loss pull more? (Its *pull* is the size of its slope with
+# respect to the logit: how strongly it asks for a change.)
 
 
 # %%
@@ -835,19 +837,20 @@ for count, colour in zip(label_counts, plots.COLOURS):
     drawing.errorbar(
         list(computing.values()), means, spread, fmt="o-", color=colour, label=f"{count} labels"
     )
-    drawing.axhline(np.mean(curve["random"][count]), color=colour, linestyle=":")
-    drawing.axhline(np.mean(curve["TF-IDF"][count]), color=colour, linestyle="--")
+    for name, style in (("random", ":"), ("TF-IDF", "--"), ("MiniLM", "-.")):
+        if name in curve:
+            drawing.axhline(np.mean(curve[name][count]), color=colour, linestyle=style)
 drawing.set_xscale("log")
 drawing.legend()
 in_words = "; ".join(f"{name}: {np.mean(curve[name][label_counts[-1]]):.3f}" for name in curve)
 plots.show(
     figure,
-    f"Accuracy over computing; dotted: random encoder, dashed: TF-IDF. With {label_counts[-1]} labels {in_words}",
+    f"Accuracy over computing; dotted: random encoder, dashed: TF-IDF, dash and dot: MiniLM. With {label_counts[-1]} labels {in_words}",
 )
 
 # %% [markdown]
-# Dotted: the random encoder. Dashed: TF-IDF. From one point to the next the encoder has read four times as much. Read it
-# with care. The first point, at the left, is counting alone, and has most of the gain: what is counted on much text is
+# Dotted: the random encoder. Dashed: TF-IDF. Dash and dot, far above: MiniLM. From the second point on, the encoder
+# has read four times as much each time. Read it with care. The first point, at the left, is counting alone, and has most of the gain: what is counted on much text is
 # worth more than minutes of filling gaps on little. At first, filling gaps can even make the frozen vectors *worse* for
 # this task: they now also say which word should stand where, and that is not what the task asks.
 
