@@ -1252,15 +1252,15 @@ report("gan.asked_for_and_drawn", hits.mean(), data=digits)
 # ## Recap
 #
 # 1. The best discriminator says p / (p + q). Where the fakes are perfect it says one half, and pays log 4.
-# 2. Each player has a loss and a step of its own. The discriminator's step takes `fake.detach()`; the
-#    generator's step lets slopes pass through the discriminator, but moves only the generator. Label 1,
-#    not minimax, gives bad fakes a slope.
+# 2. Each player has a loss and a step of its own. The discriminator's takes `fake.detach()`; the
+#    generator's lets slopes pass through the discriminator, but moves only the generator. Label 1, not
+#    minimax, gives bad fakes a slope.
 # 3. Batch norm must not see real and fake in one batch. A running average of the weights swings less. A
-#    conditional GAN judges image *and* label, so it draws what you ask for.
-# 4. A distance needs its floor, for the same number of images. Classes covered show missing variety; the
-#    two nearest training images show exact copies.
-# 5. In mode collapse all pictures are alike. It came when the judge learned far too slowly, and showed in
-#    classes covered and spread. Faster learning of the judge brought variety back.
+#    conditional GAN judges image *and* label.
+# 4. A distance needs its floor, for as many images. Classes covered show missing variety; the two nearest
+#    training images show exact copies.
+# 5. In mode collapse all pictures are alike. It came when the judge learned far too slowly; classes
+#    covered and spread showed it. Faster learning of the judge brought variety back.
 
 # %% [markdown]
 # ## What to try next

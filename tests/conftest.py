@@ -1,6 +1,8 @@
 """What several test files share: the course as people install it, and small official data sets."""
 
 import importlib.util
+import itertools
+import os
 import socket
 import sys
 import sysconfig
@@ -17,6 +19,24 @@ from course.environment import python_in
 from course.locking import only_one
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Let each worker of a test run begin with its share of the notebooks, which take longest.
+
+    Each gets a part of the list, and one that is done takes tests from the end of another's part.
+    Were notebooks there, the last of them would be run by one worker while the others wait.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    is_long = [item.path.name in ("test_colab.py", "test_lessons.py") for item in items]
+    long = list(itertools.compress(items, is_long))
+    short = [item for item, found in zip(items, is_long, strict=True) if not found]
+    items[:] = [
+        item
+        for worker in range(workers)
+        for tests in (long, short)
+        for item in tests[worker * len(tests) // workers : (worker + 1) * len(tests) // workers]
+    ]
 
 
 @pytest.fixture(scope="session")

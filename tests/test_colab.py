@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution, distributions, version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -55,7 +55,7 @@ FLOOR = {
     "traitlets": "5.7.1",
 }
 LARGE = {"torch": "2.11.0", "tensorflow": "2.20.0", "transformers": "5.15.0"}
-LINKED = ("accelerate", "scikit-learn", "tensorboard", "torch")
+LINKED = ("accelerate", "scikit-learn", "tensorboard", "torch", "transformers")
 # What Colab lacks, or may lack, of what the course needs.
 LACKING = ("lightning-utilities", "markdown-it-py", "mdurl", "pooch", "rich", "torchmetrics")
 
@@ -84,8 +84,8 @@ def colab(environment) -> Iterator[Path]:
     yield environment
     names = [line.partition("==")[0] for line in packages_in(environment) - before]
     if names:
-        folder = environment.parents[2]
-        output_of([environment, "-m", "pip", "uninstall", "--yes", *names], folder)
+        removed = uv("pip", "uninstall", "--python", environment, *names, folder=environment.parent)
+        assert removed.returncode == 0, removed.stderr
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +139,9 @@ def foreign(name: str) -> bool:
 
 
 def packages_in(colab: Path) -> set[str]:
-    """Name and version of all that is installed."""
-    command = [colab, "-m", "pip", "list", "--format=freeze"]
-    listed = subprocess.run(
-        command, env=offline(colab), check=True, capture_output=True, encoding="utf-8"
-    )
-    return set(listed.stdout.splitlines())
+    """Name and version of all that is installed, read from the files that say so."""
+    (packages,) = colab.parents[1].glob("lib/*/site-packages")
+    return {f"{one.name}=={one.version}" for one in distributions(path=[str(packages)])}
 
 
 def run_on_colab(colab: Path, notebook: nbformat.NotebookNode, folder: Path) -> None:

@@ -185,8 +185,11 @@ def test_lesson_03_also_runs_on_data_in_the_form_of_cifar_10(
     assert f"{count:,} training and 100 test images from the offline bundle" in text
     for name in FASHION_MNIST.classes:
         assert name not in text, f"The lesson speaks of {name} where it was given photographs."
-    figures = recorded_figures(tmp_path / "record.jsonl")
-    assert set(figures) == set(reported(notebook))
+    figures, answers_above = recorded_figures(tmp_path / "record.jsonl"), reported(notebook)
+    assert set(figures) == set(answers_above)
+    for figure, count in answers_above.items():
+        own = sum(solved for _, solved in expected[:count])
+        assert (figures[figure]["own"], figures[figure]["course"]) == (own, count - own)
     framework = "tensorflow" if lesson.endswith("_tensorflow") else "torch"
     assert {figure["key"] for figure in figures.values()} == {f"cpu/validation/{framework}"}
     name = f"{lesson.removeprefix('03_')}.test_accuracy"

