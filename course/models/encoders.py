@@ -23,8 +23,9 @@ from transformers import (
 from transformers.utils import logging
 
 from course import hardware
-from course.models import pretrained
-from course.models.bert import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNKNOWN
+from course.models import pretrained, word_pieces
+from course.models.bert import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNKNOWN, Bert
+from course.models.word_vectors import counted_vectors
 
 REVISIONS = {  # the state of each model of the hub that the course was written for
     "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
@@ -162,3 +163,19 @@ def unknown_share(tokenizer, texts):
         token for text in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for token in text
     ]
     return sum(token == tokenizer.unk_token_id for token in ids) / max(len(ids), 1)
+
+
+def counted_characters(texts, num_channels, num_layers, longest=128, num_symbols=4000):
+    """A small encoder of Chinese characters that has learned nothing, and its tokenizer.
+
+    Its layers are random, but each character starts with a vector that says near which others it
+    stands in the texts, more often than by chance; see `course.models.word_vectors`.
+    """
+    tokenizer = word_pieces.train_tokenizer(texts, num_symbols, num_letters=num_symbols)
+    rows = word_pieces.packed(word_pieces.encode(tokenizer, texts, longest=10_000), 64)
+    num_symbols = tokenizer.get_vocab_size()
+    vectors = counted_vectors(torch.tensor(rows).flatten(), num_symbols, num_channels)
+    encoder = Bert(num_symbols, num_channels, num_channels // 32, num_layers, longest)
+    with torch.no_grad():
+        encoder.embedding.of_token.weight.copy_(0.05 * vectors)
+    return in_transformers_form(encoder), as_fast_tokenizer(tokenizer)

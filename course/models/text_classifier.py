@@ -1,4 +1,4 @@
-"""Tuning a pretrained encoder to sort texts: batches, the classifier, its schedule, LoRA, figures.
+"""A classifier of texts on a pretrained encoder: batches, the classifier, its schedule, LoRA, figures.
 
 Encoders are those of the library transformers, which take `input_ids` and `attention_mask` and give
 an object with `last_hidden_state`. Axes: B texts, T tokens, C channels, K classes.
