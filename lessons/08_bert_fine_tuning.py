@@ -72,9 +72,7 @@ pad = tokenizer.pad_token_id
 # worth nothing with another one. The sentences are from film reviews; each was labelled by many people.
 
 # %%
-reviews = hardware.by_profile(
-    smoke=data.movie_sentences, cpu=data.movie_sentences, gpu=data.imdb
-)()
+reviews = hardware.by_profile(smoke=data.movie_sentences, cpu=data.movie_sentences, gpu=data.imdb)()
 longest = hardware.by_profile(smoke=48, cpu=64, gpu=256)  # tokens of a text that are read
 num_train, num_val, num_test = hardware.by_profile(
     smoke=(2000, 400, 600), cpu=(5000, 1000, 2014), gpu=(20_000, 2000, 25_000)
@@ -358,14 +356,20 @@ from course.models.text_classifier import logits_of
 def accuracy(model, ids, labels):
     """Share of right answers, over *all* texts."""
     with torch.autocast(device, precision, enabled=precision is not None):
-        return (logits_of(model, ids, pad).argmax(dim=1) == torch.tensor(labels)).float().mean().item()
+        return (
+            (logits_of(model, ids, pad).argmax(dim=1) == torch.tensor(labels)).float().mean().item()
+        )
 
 
 model.to(device)
 untrained = accuracy(model, val_ids, val_labels)
 with torch.no_grad():
-    first_loss = loss_of(model, {k: v.to(device) for k, v in batch.items()}, torch.zeros(3, dtype=int, device=device))
-print(f"untrained head: accuracy {untrained:.3f}; loss {first_loss.item():.2f}, log K = {math.log(num_classes):.2f}")
+    first_loss = loss_of(
+        model, {k: v.to(device) for k, v in batch.items()}, torch.zeros(3, dtype=int, device=device)
+    )
+print(
+    f"untrained head: accuracy {untrained:.3f}; loss {first_loss.item():.2f}, log K = {math.log(num_classes):.2f}"
+)
 
 # %% [markdown]
 # About chance, as it must be: the head is random. It has a favourite class, and lies a little above or below one half.
@@ -427,7 +431,8 @@ def optimizer_for(model, rate, num_steps):
 
 
 # %% [markdown]
-# After each epoch we look at the validation texts, and in the end keep the epoch that was best there. 
+# After each epoch we look at the validation texts, and in the end keep the epoch that was best there.
+
 
 # %%
 def fine_tune(model, train_part, val_part, num_epochs, rate, title="", batch_size=32):
@@ -455,9 +460,11 @@ def fine_tune(model, train_part, val_part, num_epochs, rate, title="", batch_siz
 
 
 # %%
-rates = {"full": 1e-4, "last layers": 2e-4, "LoRA": 1e-3, "frozen": 1e-2} if large else {
-    "full": 1e-3, "last layers": 1e-3, "LoRA": 3e-3, "frozen": 1e-2
-}  # chosen on validation texts; small encoders stand larger ones
+rates = (
+    {"full": 1e-4, "last layers": 2e-4, "LoRA": 1e-3, "frozen": 1e-2}
+    if large
+    else {"full": 1e-3, "last layers": 1e-3, "LoRA": 3e-3, "frozen": 1e-2}
+)  # chosen on validation texts; small encoders stand larger ones
 num_epochs = hardware.by_profile(smoke=3, cpu=2, gpu=2)
 train_part, val_part = (train_ids, train_labels), (val_ids, val_labels)
 started = time.monotonic()
@@ -540,7 +547,10 @@ trainer = Trainer(theirs, settings, train_dataset=rows, data_collator=collate)
 trainer.train()
 
 optimizer, schedule = optimizer_for(ours, rate, num_steps)
-parts = [(train_ids[at : at + small_batch], train_labels[at : at + small_batch]) for at in range(0, count, small_batch)]
+parts = [
+    (train_ids[at : at + small_batch], train_labels[at : at + small_batch])
+    for at in range(0, count, small_batch)
+]
 in_float32, precision = precision, None  # `Trainer` computes in float32 unless told otherwise
 for _ in range(2):
     train_epoch(ours, optimizer, schedule, parts, lambda: None)
@@ -596,7 +606,9 @@ class LoraLinear(nn.Module):
 
 # %%
 torch.manual_seed(seed)
-small = TextClassifier(copy.deepcopy(encoder), num_classes, dropout=0.0).eval().requires_grad_(False)
+small = (
+    TextClassifier(copy.deepcopy(encoder), num_classes, dropout=0.0).eval().requires_grad_(False)
+)
 attention = small.encoder.encoder.layer[0].attention.self
 attention.query = LoraLinear(attention.query, rank=4, alpha=8)
 before = small(**batch).logits
@@ -609,7 +621,9 @@ for _ in range(3):
     optimizer.step()
 print(f"logits moved by {(small(**batch).logits - before).abs().max():.4f}", end="; ")
 print(f"the layer's own weights by {(attention.query.layer.weight - kept).abs().max():.0f}")
-assert not torch.equal(small(**batch).logits, before) and torch.equal(attention.query.layer.weight, kept)
+assert not torch.equal(small(**batch).logits, before) and torch.equal(
+    attention.query.layer.weight, kept
+)
 
 # %%
 x = torch.randn(2, num_channels)
@@ -653,7 +667,9 @@ def model_for(way, number):
     model = TextClassifier(copy.deepcopy(encoder), num_classes)
     if way == "LoRA":
         dense = ["query", "key", "value", "dense"]
-        settings = LoraConfig(r=8, lora_alpha=16, target_modules=dense, modules_to_save=["to_classes"])
+        settings = LoraConfig(
+            r=8, lora_alpha=16, target_modules=dense, modules_to_save=["to_classes"]
+        )
         return get_peft_model(model, settings).to(device)
     if way != "full":
         model.encoder.requires_grad_(False)
@@ -699,7 +715,10 @@ from sklearn.metrics import f1_score
 
 num_labels, num_choices = hardware.by_profile(smoke=(300, 2), cpu=(500, 3), gpu=(500, 5))
 few_epochs = hardware.by_profile(smoke=2, cpu=3, gpu=3)
-choices = [np.random.default_rng([seed, number]).permutation(len(train_ids))[:num_labels] for number in range(num_choices)]
+choices = [
+    np.random.default_rng([seed, number]).permutation(len(train_ids))[:num_labels]
+    for number in range(num_choices)
+]
 scores, f1, times = {}, {}, {}
 
 
@@ -726,7 +745,9 @@ for way in ("LoRA", "full"):
 for name in ("TF-IDF",):
     scores[name], f1[name] = [], []
     for chosen in choices:
-        rival = counting_words().fit([train_texts[p] for p in chosen], [train_labels[p] for p in chosen])
+        rival = counting_words().fit(
+            [train_texts[p] for p in chosen], [train_labels[p] for p in chosen]
+        )
         answers = rival.predict(val_texts)
         scores[name].append(np.mean(answers == np.array(val_labels)))
         f1[name].append(f1_score(val_labels, answers))
@@ -782,7 +803,10 @@ drawing.legend()
 ends = ", ".join(f"{name} {values[-1]:.3f}" for name, values in curves.items())
 plots.show(figure, f"Accuracy over the number of labels; with {label_counts[-1]:,}: {ends}")
 for name, values in curves.items():
-    print(f"{name:15}", ", ".join(f"{count}: {value:.3f}" for count, value in zip(label_counts, values)))
+    print(
+        f"{name:15}",
+        ", ".join(f"{count}: {value:.3f}" for count, value in zip(label_counts, values)),
+    )
 
 # %% [markdown]
 # ## 8 · Look at the answers
@@ -797,12 +821,18 @@ probabilities = test_logits.softmax(dim=1)
 confidences, answers = probabilities.max(dim=1)
 right = answers == torch.tensor(test_labels)
 word_test = by_words.score(reviews.x_test[:num_test], test_labels)
-print(f"tuned {right.float().mean():.3f}, TF-IDF with the same {len(train_ids):,} labels {word_test:.3f}")
+print(
+    f"tuned {right.float().mean():.3f}, TF-IDF with the same {len(train_ids):,} labels {word_test:.3f}"
+)
 
 # %%
 # Which band is expected depends on the encoder.
 own = "" if large else ", small encoder"
-shown = reviews if hardware.profile() == "smoke" else dataclasses.replace(reviews, variant=reviews.variant + own)
+shown = (
+    reviews
+    if hardware.profile() == "smoke"
+    else dataclasses.replace(reviews, variant=reviews.variant + own)
+)
 report("bert_fine_tuning.test_accuracy", right.float().mean().item(), data=shown)
 report("bert_fine_tuning.test_f1", f1_score(test_labels, answers), data=shown)
 
@@ -855,19 +885,34 @@ def calibration_error(confidences, right, num_bins=10):
 # %%
 val_logits = logits_of(model, val_ids, pad)
 temperatures = [0.5 + 0.1 * number for number in range(36)]
-losses = [functional.cross_entropy(val_logits / t, torch.tensor(val_labels)).item() for t in temperatures]
+losses = [
+    functional.cross_entropy(val_logits / t, torch.tensor(val_labels)).item() for t in temperatures
+]
 temperature = temperatures[losses.index(min(losses))]
 cooled = (test_logits / temperature).softmax(dim=1).max(dim=1).values
-errors = {"as it is": calibration_error(confidences, right), f"temperature {temperature:.1f}": calibration_error(cooled, right)}
-figure, drawing = plots.axes("Can its probabilities be trusted?", "confidence", "accuracy", width=4.6, height=3.6)
+errors = {
+    "as it is": calibration_error(confidences, right),
+    f"temperature {temperature:.1f}": calibration_error(cooled, right),
+}
+figure, drawing = plots.axes(
+    "Can its probabilities be trusted?", "confidence", "accuracy", width=4.6, height=3.6
+)
 drawing.plot([0.5, 1], [0.5, 1], ":", color="grey")
 for (name, error), values, style in zip(errors.items(), (confidences, cooled), ("o-", "s--")):
     bins = (values * 10).long().clamp(max=9)
     used = [number for number in bins.unique().tolist() if (bins == number).sum() >= 10]
     xs = [values[bins == number].mean().item() for number in used]
-    drawing.plot(xs, [right[bins == number].float().mean().item() for number in used], style, label=f"{name}: {error:.3f}")
+    drawing.plot(
+        xs,
+        [right[bins == number].float().mean().item() for number in used],
+        style,
+        label=f"{name}: {error:.3f}",
+    )
 drawing.legend()
-plots.show(figure, "Accuracy over confidence; " + ", ".join(f"{k}: error {v:.3f}" for k, v in errors.items()))
+plots.show(
+    figure,
+    "Accuracy over confidence; " + ", ".join(f"{k}: error {v:.3f}" for k, v in errors.items()),
+)
 
 # %% [markdown]
 # Below the dotted line it is surer than it should be. The temperature changes no answer, only how sure it claims to be.
@@ -884,7 +929,9 @@ example = chinese.x_train[0][:24]
 print(example)
 print(" ".join(tokenizer.tokenize(example)))
 share = encoders.unknown_share(tokenizer, chinese.x_train[:500])
-print(f"unknown in Chinese: {share:.0%}; in English: {encoders.unknown_share(tokenizer, val_texts):.1%}")
+print(
+    f"unknown in Chinese: {share:.0%}; in English: {encoders.unknown_share(tokenizer, val_texts):.1%}"
+)
 assert share > 0.2
 
 # %% [markdown]
@@ -895,8 +942,13 @@ assert share > 0.2
 
 # %%
 wanted = ""  # or "google-bert/bert-base-chinese"
-num_chinese, num_chinese_val = hardware.by_profile(smoke=(2000, 400), cpu=(12_856, 1000), gpu=(12_856, 1000))
-zh_train, zh_val = chinese.x_train[:-num_chinese_val][:num_chinese], chinese.x_train[-num_chinese_val:]
+num_chinese, num_chinese_val = hardware.by_profile(
+    smoke=(2000, 400), cpu=(12_856, 1000), gpu=(12_856, 1000)
+)
+zh_train, zh_val = (
+    chinese.x_train[:-num_chinese_val][:num_chinese],
+    chinese.x_train[-num_chinese_val:],
+)
 zh_train_labels = chinese.y_train[:-num_chinese_val][:num_chinese].astype(int).tolist()
 zh_val_labels = chinese.y_train[-num_chinese_val:].astype(int).tolist()
 folder = encoders.folder_from_hub(wanted) if wanted else None
@@ -930,7 +982,9 @@ zh_found = fine_tune(
 zh_test_labels = chinese.y_test.astype(int)
 zh_logits = logits_of(zh_model, zh_ids[2], zh_tokenizer.pad_token_id)
 zh_accuracy = (zh_logits.argmax(dim=1).numpy() == zh_test_labels).mean()
-print(f"test: tuned {zh_accuracy:.3f}, TF-IDF on characters {by_characters.score(chinese.x_test, zh_test_labels):.3f}")
+print(
+    f"test: tuned {zh_accuracy:.3f}, TF-IDF on characters {by_characters.score(chinese.x_test, zh_test_labels):.3f}"
+)
 report("bert_fine_tuning.chinese_accuracy", zh_accuracy, data=chinese)
 
 # %% [markdown]
@@ -956,7 +1010,9 @@ for file in sorted(folder.iterdir()):
     print(f"{file.name:25} {file.stat().st_size / 1e6:8.2f} MB")
 again, its_tokenizer, classes, its_longest = text_classifier.load(folder)
 again.to(device)
-difference = (logits_of(again, test_ids[:100], pad) - logits_of(model, test_ids[:100], pad)).abs().max()
+difference = (
+    (logits_of(again, test_ids[:100], pad) - logits_of(model, test_ids[:100], pad)).abs().max()
+)
 print(f"largest difference of a logit after loading: {difference:.4f}")
 assert difference < 0.1
 

@@ -85,7 +85,9 @@ FILL_UP = {
 
 def vectors_by_loop(encoder, input_ids, attention_mask):
     hidden = encoder(input_ids, attention_mask)[0]
-    return torch.stack([row[real.bool()].mean(0) for row, real in zip(hidden, attention_mask)])
+    return torch.stack(
+        [row[real.bool()].mean(0) for row, real in zip(hidden, attention_mask, strict=True)]
+    )
 
 
 def vectors_by_product(encoder, input_ids, attention_mask):
@@ -210,7 +212,9 @@ LABELLED_BATCHES = {
         (batches_with(stop=lambda count, size: count - count % size), "in no batch"),
         (batches_with(labels_of=lambda labels, group, order: group), "its own is"),
         (
-            lambda texts, labels, size, rng: [part for part, _ in labelled_batches(texts, labels, size, rng)],
+            lambda texts, labels, size, rng: [
+                part for part, _ in labelled_batches(texts, labels, size, rng)
+            ],
             "a pair",
         ),
         (
@@ -253,7 +257,7 @@ LOSS_OF = {
         (loss_with(lambda z, y: functional.cross_entropy(z, y, reduction="none")), "One number"),
         (loss_with(lambda z, y: (z.argmax(1) != y).float().mean()), "no slopes"),
         (loss_with(lambda z, y: functional.cross_entropy(z, y).item()), "type"),
-        (loss_with(lambda z, y: functional.cross_entropy(z.detach(), y)), "nothing can be learned"),
+        (loss_with(lambda z, y: functional.cross_entropy(z.detach(), y)), "can be learned"),
         (lambda model, batch, labels: model(**batch).loss, "None"),
     ],
     "right": [
@@ -291,12 +295,13 @@ SHARE_OF_RATE = {
         (share_with(lambda step, warm: 0, lambda s, n, w: (n - s) / (n - w)), "evenly"),
         (share_with(straight, lambda s, n, w: (s - w) / (n - w)), "fall"),
         (
-            share_with(
-                straight, lambda s, n, w: (1 + math.cos(math.pi * (s - w) / (n - w))) / 2
-            ),
+            share_with(straight, lambda s, n, w: (1 + math.cos(math.pi * (s - w) / (n - w))) / 2),
             "cosine",
         ),
-        (lambda step, num, warm: step / warm if step < warm else 1 - step / warm, "can be 0"),
+        (
+            lambda step, num, warm: step / warm if step <= warm else (num - step) / (num - warm),
+            "can be 0",
+        ),
         (lambda step, num, warm: None, "return"),
     ],
     "right": [

@@ -31,7 +31,13 @@ REVISIONS = {  # the state of each model of the hub that the course was written 
     "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
     "google-bert/bert-base-chinese": "8f23c25b06e129b6c986331a13d8d025a92cf0ea",
 }
-NEEDED = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+NEEDED = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+]
 ANSWER_SECONDS = 5  # how long the hub may take to answer at all
 
 
@@ -152,7 +158,9 @@ def as_fast_tokenizer(tokenizer):
 def num_weights(model, only_trained=False):
     """How many numbers a model has, or how many of them are trained."""
     return sum(
-        weights.numel() for weights in model.parameters() if weights.requires_grad or not only_trained
+        weights.numel()
+        for weights in model.parameters()
+        if weights.requires_grad or not only_trained
     )
 
 
@@ -160,7 +168,9 @@ def num_weights(model, only_trained=False):
 def unknown_share(tokenizer, texts):
     """Which share of the tokens of some texts are [UNK], special ones left out; 0 to 1."""
     ids = [
-        token for text in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for token in text
+        token
+        for text in tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        for token in text
     ]
     return sum(token == tokenizer.unk_token_id for token in ids) / max(len(ids), 1)
 

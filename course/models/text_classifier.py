@@ -100,7 +100,9 @@ class LoraLinear(nn.Module):
         super().__init__()
         self.layer = layer.requires_grad_(False)
         self.scale = alpha / rank
-        self.down = nn.Parameter(torch.randn(rank, layer.in_features) / math.sqrt(layer.in_features))
+        self.down = nn.Parameter(
+            torch.randn(rank, layer.in_features) / math.sqrt(layer.in_features)
+        )
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
     def forward(self, x):
@@ -157,7 +159,9 @@ def megabytes_to_train(model, batch, labels):
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = loss_of(model, batch, labels)  # which holds all that was kept
-    trained = sum(one.numel() * one.element_size() for one in model.parameters() if one.requires_grad)
+    trained = sum(
+        one.numel() * one.element_size() for one in model.parameters() if one.requires_grad
+    )
     del loss
     return (sum(kept.values()) + 3 * trained) / 1e6
 

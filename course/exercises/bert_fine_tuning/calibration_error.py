@@ -13,7 +13,7 @@ from course.models import text_classifier
 def _calibration_error_cases(rng: np.random.Generator) -> Iterator[Case]:
     """By hand: 0.9 and right half of the time, 0.4 apart. No confidence lies at an edge but 1."""
     yield _case([0.95, 0.95], [True, False], 10)
-    yield _case([0.65, 0.95, 0.95, 1.0], [False, True, True, True], 10)
+    yield _case([0.65, 0.95, 0.95, 1.0], [False, True, True, False], 10)
     for count, num_bins in ((7, 5), (40, 10), (60, 4)):
         confidences = (rng.integers(0, num_bins, count) + rng.uniform(0.1, 0.9, count)) / num_bins
         yield _case(confidences.tolist(), (rng.random(count) < confidences**2).tolist(), num_bins)
@@ -28,7 +28,7 @@ def _case(confidences: list[float], right: list[bool], num_bins: int) -> Case:
     for row in rows.values():
         gap = sum(is_right for _, is_right in row) - sum(value for value, _ in row)
         truth += abs(gap) / len(confidences)  # |mean gap| · its share of the answers
-    return Case((values, torch.tensor(right), num_bins), torch.tensor(truth))
+    return Case((values, torch.tensor(right), num_bins), truth)
 
 
 def _with(

@@ -64,11 +64,11 @@ def _form_problem(batches: Any) -> str | None:
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             return "each batch is a pair: (its texts, their labels)."
         if not all(isinstance(part, list | tuple) for part in batch):
-            return "the texts of a batch are a list, and so are its labels."
+            return "each batch is a pair: its texts are a list, and so are their labels."
+        if not all(isinstance(text, list) for text in batch[0]):
+            return "each batch is a pair, whose first part holds texts, which are lists of numbers."
         if len(batch[0]) != len(batch[1]):
             return f"a batch has {len(batch[0])} texts and {len(batch[1])} labels."
-        if not all(isinstance(text, list) for text in batch[0]):
-            return "the first part of a batch holds its texts, which are lists of numbers."
     return None
 
 

@@ -78,7 +78,9 @@ def _plain(output: Any) -> Any:
 def _parts_problem(lora: Any, wanted: dict[str, Tensor]) -> Sentence | None:
     """What is wrong with `down` and `up` as they were made."""
     if not isinstance(lora, nn.Module):
-        return Sentence("the class should be an `nn.Module`: leave `(nn.Module)` in its first line.")
+        return Sentence(
+            "the class should be an `nn.Module`: leave `(nn.Module)` in its first line."
+        )
     for name, value in wanted.items():
         found = getattr(lora, name, None)
         if not torch.is_tensor(found):

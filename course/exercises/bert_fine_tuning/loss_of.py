@@ -66,6 +66,11 @@ def _call(answer: Callable, table: Tensor, batch: dict[str, Tensor], labels: Ten
 
 def _judge(got: Any, truth: Tensor) -> str | None:
     loss, has_slopes = got
+    if loss is None:
+        return (
+            "it returned None. `output.loss` is there only where the model was given the labels as "
+            "well, and a function needs `return`."
+        )
     if isinstance(loss, dict):
         return "it returned the output object; the loss, one number, is asked for."
     if problem := difference(loss, truth):
@@ -99,9 +104,7 @@ LOSS_OF = Exercise(
             "`nll_loss` expects logarithms of probabilities; `cross_entropy` takes the logits.",
         ),
         Mistake(
-            _with(
-                lambda logits, labels: functional.cross_entropy(logits, labels, reduction="sum")
-            ),
+            _with(lambda logits, labels: functional.cross_entropy(logits, labels, reduction="sum")),
             "This is the sum over the batch; the mean is asked for, the usual setting.",
         ),
         Mistake(
@@ -142,10 +145,6 @@ LOSS_OF = Exercise(
             r"must be Tensor, not",
             "The output is an object with several things in it; the loss needs its tensor "
             "`output.logits`.",
-        ),
-        (
-            r"NoneType.* has no attribute|has no attribute 'backward'",
-            "`output.loss` is there only where the model was given the labels as well.",
         ),
     ),
     hints=(

@@ -47,10 +47,16 @@ SHARE_OF_RATE = Exercise(
     reference=text_classifier.share_of_rate,
     cases=_share_of_rate_cases,
     mistakes=(
-        Mistake(
-            _with(fall=lambda step, num, warm: 1.0),
-            "It warms up, but then stays at 1: after the warm-up it falls evenly, to 0 at the last "
-            "step.",
+        *(
+            Mistake(
+                stays,
+                "It warms up, but then it stays at 1: after the warm-up it falls evenly, to 0 at "
+                "the last step.",
+            )
+            for stays in (
+                _with(fall=lambda step, num, warm: 1.0),
+                lambda step, num_steps, num_warm_up: min(1.0, step / max(num_warm_up, 1)),
+            )
         ),
         Mistake(
             _whole,
