@@ -35,6 +35,7 @@
 # %%
 import copy
 import dataclasses
+import functools
 import math
 import random
 import time
@@ -426,7 +427,9 @@ def train_epoch(model, optimizer, schedule, batches, after_step):
 def optimizer_for(model, rate, num_steps):
     """AdamW on what may learn, and its schedule; matrices shrink a little, biases do not."""
     optimizer = torch.optim.AdamW(text_classifier.with_decay(model), lr=rate)
-    share = lambda step: share_of_rate(step, num_steps, num_steps // 10)
+    share = functools.partial(
+        share_of_rate, num_steps=num_steps, num_warm_up=max(num_steps // 10, 1)
+    )
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
@@ -537,7 +540,7 @@ def without_dropout():
 num_steps, rate = 2 * math.ceil(count / small_batch), rates["full"]
 settings = TrainingArguments(
     output_dir="trainer", num_train_epochs=2, per_device_train_batch_size=small_batch,
-    learning_rate=rate, weight_decay=0.01, warmup_steps=num_steps // 10, max_grad_norm=1.0,
+    learning_rate=rate, weight_decay=0.01, warmup_steps=max(num_steps // 10, 1), max_grad_norm=1.0,
     lr_scheduler_type="linear", optim="adamw_torch", train_sampling_strategy="sequential",
     remove_unused_columns=False, save_strategy="no", logging_strategy="no", report_to="none",
     disable_tqdm=True, use_cpu=device == "cpu", seed=seed,
@@ -936,12 +939,13 @@ assert share > 0.2
 
 # %% [markdown]
 # What is unknown is lost: “good” and “bad” can both have become `[UNK]`, and no training brings them back. A Chinese
-# encoder is needed. bert-base-chinese comes from the hub, if you ask for it (412 MB). Otherwise we make a small one:
-# lesson 07's `Bert` reads characters, and starts with vectors that were *counted* in the reviews. No label is needed for
-# that, and it takes seconds.
+# encoder is needed. bert-base-chinese comes from the hub, if you ask for it (412 MB). Otherwise we make a small one, from
+# lesson 07's parts. Its pieces are characters that often stand together, joined as lesson 06 joined bytes. Each starts
+# with a vector that was *counted*: no label is needed for that, and it takes seconds.
 
 # %%
 wanted = ""  # or "google-bert/bert-base-chinese"
+most_pieces = hardware.by_profile(smoke=3000, cpu=6000, gpu=6000)
 num_chinese, num_chinese_val = hardware.by_profile(
     smoke=(2000, 400), cpu=(12_856, 1000), gpu=(12_856, 1000)
 )
@@ -953,7 +957,9 @@ zh_train_labels = chinese.y_train[:-num_chinese_val][:num_chinese].astype(int).t
 zh_val_labels = chinese.y_train[-num_chinese_val:].astype(int).tolist()
 folder = encoders.folder_from_hub(wanted) if wanted else None
 if folder is None:
-    zh_encoder, zh_tokenizer = encoders.counted_characters(zh_train, num_channels=128, num_layers=1)
+    zh_encoder, zh_tokenizer = encoders.counted_pieces(
+        zh_train, 128, num_layers=1, num_symbols=most_pieces
+    )
 else:
     zh_encoder, zh_tokenizer = encoders.read(folder)
 zh_ids = [cut(texts, zh_tokenizer, 128) for texts in (zh_train, zh_val, chinese.x_test)]

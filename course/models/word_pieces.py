@@ -90,15 +90,36 @@ def train_tokenizer(texts, num_symbols, num_letters=150):
     return tokenizer
 
 
+def train_chinese_tokenizer(texts, num_symbols, num_letters=2500):
+    """A tokenizer that has learned `num_symbols` pieces (SPECIAL_TOKENS first) from Chinese texts.
+
+    Characters that often stand together become one piece, as lesson 06 joins bytes. num_letters: how
+    many different characters are kept, the most frequent ones.
+    """
+    unknown = SPECIAL_TOKENS[UNKNOWN]
+    tokenizer = _empty(models.BPE(unk_token=unknown), chinese_apart=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=num_symbols,
+        special_tokens=list(SPECIAL_TOKENS),
+        limit_alphabet=num_letters,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
 def tokenizer_of(pieces):
     """The tokenizer with these pieces, in the order of their numbers."""
     numbers = {piece: number for number, piece in enumerate(pieces)}
     return _empty(models.WordPiece(numbers, unk_token=SPECIAL_TOKENS[UNKNOWN]))
 
 
-def _empty(model):
+def _empty(model, chinese_apart=True):
+    """chinese_apart: whether each Chinese character is a word of its own."""
     tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        lowercase=True, handle_chinese_chars=chinese_apart
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))  # so that "[MASK]" in a text is the token
