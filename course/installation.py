@@ -17,7 +17,7 @@ from threading import Thread
 
 from course.problem import Problem
 
-EXTRAS = "torch,tensorflow,notebook,dev"
+EXTRAS = "torch,tensorflow,notebook,weights,dev"
 LOG = "course-setup.log"
 SECONDS_BETWEEN_PLAIN_LINES = 15
 

@@ -93,8 +93,8 @@ def train_tokenizer(texts, num_symbols, num_letters=150):
 def train_chinese_tokenizer(texts, num_symbols, num_letters=2500):
     """A tokenizer that has learned `num_symbols` pieces (SPECIAL_TOKENS first) from Chinese texts.
 
-    Characters that often stand together become one piece, as lesson 06 joins bytes. num_letters: how
-    many different characters are kept, the most frequent ones.
+    Characters that often stand together become one piece, as lesson 06 joins bytes. num_letters:
+    how many different characters are kept, the most frequent ones.
     """
     unknown = SPECIAL_TOKENS[UNKNOWN]
     tokenizer = _empty(models.BPE(unk_token=unknown), chinese_apart=False)
