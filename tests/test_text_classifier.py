@@ -12,6 +12,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import BertConfig, BertModel, Trainer, get_linear_schedule_with_warmup
 
+from course.datasets.recipes import CHINESE_REVIEWS
+from course.datasets.sources import from_sample
 from course.models import bert, encoders, pretrained, text_classifier
 from course.models.text_classifier import TextClassifier, fill_up
 
@@ -151,11 +153,12 @@ def test_a_model_of_which_no_revision_is_known_is_refused(no_network):
 
 
 def test_chinese_pieces_start_with_vectors_that_were_counted():
-    texts = ["这本书很好。", "这家酒店很好！", "那本书不好。"] * 60
-    encoder, tokenizer = encoders.counted_pieces(texts, 32, 1, longest=16, num_symbols=40)
+    texts = from_sample(CHINESE_REVIEWS)["x_train"][:60]
+    encoder, tokenizer = encoders.counted_pieces(texts, 32, 1, longest=16, num_symbols=300)
     assert encoders.unknown_share(tokenizer, texts) == 0
     vectors = encoder.embeddings.word_embeddings.weight
     assert vectors.std().item() == pytest.approx(0.05, rel=0.1)
+    assert any(len(piece) > 1 for piece in tokenizer.tokenize("".join(texts)))
     assert len(vectors) == len(tokenizer)
 
 
@@ -173,7 +176,7 @@ def model(own):
 
 @pytest.fixture
 def batch(own):
-    return fill_up(own[2](TEXTS)["input_ids"], 0)
+    return fill_up(own[2](TEXTS)["input_ids"], bert.PAD)
 
 
 def test_with_labels_the_output_has_the_loss(model, batch):
@@ -291,4 +294,3 @@ def test_a_model_on_its_own_probabilities_is_calibrated():
         0.75,
         abs_tol=0.01,
     )
-    assert bert.PAD == 0  # what `fill_up` is given in these tests
