@@ -643,8 +643,6 @@ print(f"the layer's own weights by {(attention.query.layer.weight - kept).abs().
 assert not torch.equal(small(**batch).logits, before) and torch.equal(
     attention.query.layer.weight, kept
 )
-
-# %%
 x = torch.randn(2, num_channels)
 mine, one = attention.query, attention.query.merged()
 print(f"merged into one layer: difference {(mine(x) - one(x)).abs().max():.0e}")
@@ -910,28 +908,29 @@ losses = [
 temperature = temperatures[losses.index(min(losses))]
 cooled = (test_logits / temperature).softmax(dim=1).max(dim=1).values
 errors = {
-    "as it is": calibration_error(confidences, right),
-    f"temperature {temperature:.1f}": calibration_error(cooled, right),
+    "as it is": calibration_error(confidences, right).item(),
+    f"temperature {temperature:.1f}": calibration_error(cooled, right).item(),
 }
-figure, drawing = plots.axes(
-    "Can its probabilities be trusted?", "confidence", "accuracy", width=4.6, height=3.6
-)
-drawing.plot([0.5, 1], [0.5, 1], ":", color="grey")
-for (name, error), values, style in zip(errors.items(), (confidences, cooled), ("o-", "s--")):
+for name, error in errors.items():
+    print(f"calibration error {error:.3f}, {name}")
+
+
+def in_bins(values):
+    """Mean confidence and accuracy of each bin that has at least ten answers."""
     bins = (values * 10).long().clamp(max=9)
-    used = [number for number in bins.unique().tolist() if (bins == number).sum() >= 10]
-    xs = [values[bins == number].mean().item() for number in used]
-    drawing.plot(
-        xs,
-        [right[bins == number].float().mean().item() for number in used],
-        style,
-        label=f"{name}: {error:.3f}",
-    )
+    groups = [bins == number for number in bins.unique() if (bins == number).sum() >= 10]
+    return zip(*((values[one].mean().item(), right[one].float().mean().item()) for one in groups))
+
+
+# %%
+title = "Can its probabilities be trusted?"
+figure, drawing = plots.axes(title, "confidence", "accuracy", width=4.6, height=3.6)
+drawing.plot([0.5, 1], [0.5, 1], ":", color="grey")
+for name, values, style in zip(errors, (confidences, cooled), ("o-", "s--")):
+    drawing.plot(*in_bins(values), style, label=name)
 drawing.legend()
-plots.show(
-    figure,
-    "Accuracy over confidence; " + ", ".join(f"{k}: error {v:.3f}" for k, v in errors.items()),
-)
+words = ", ".join(f"{name}: error {error:.3f}" for name, error in errors.items())
+plots.show(figure, f"Accuracy over confidence beside a dotted line where they are equal; {words}")
 
 # %% [markdown]
 # Below the dotted line it is surer than it should be. The temperature changes no answer, only how sure it claims to be.

@@ -154,7 +154,7 @@ def test_a_model_of_which_no_revision_is_known_is_refused(no_network):
 
 def test_chinese_pieces_start_with_vectors_that_were_counted():
     texts = from_sample(CHINESE_REVIEWS)["x_train"][:60]
-    encoder, tokenizer = encoders.counted_pieces(texts, 32, 1, longest=16, num_symbols=300)
+    encoder, tokenizer = encoders.counted_pieces(texts, 32, 1, longest=16, num_symbols=1200)
     assert encoders.unknown_share(tokenizer, texts) == 0
     vectors = encoder.embeddings.word_embeddings.weight
     assert vectors.std().item() == pytest.approx(0.05, rel=0.1)
