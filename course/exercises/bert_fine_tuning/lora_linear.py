@@ -81,6 +81,8 @@ def _parts_problem(lora: Any, wanted: dict[str, Tensor]) -> Sentence | None:
         return Sentence(
             "the class should be an `nn.Module`: leave `(nn.Module)` in its first line."
         )
+    if not isinstance(getattr(lora, "layer", None), nn.Linear):
+        return Sentence("`self.layer` is missing: the layer that was given, which stays.")
     for name, value in wanted.items():
         found = getattr(lora, name, None)
         if not torch.is_tensor(found):
