@@ -76,7 +76,7 @@ pad = tokenizer.pad_token_id
 reviews = hardware.by_profile(smoke=data.movie_sentences, cpu=data.movie_sentences, gpu=data.imdb)()
 longest = hardware.by_profile(smoke=48, cpu=64, gpu=256)  # tokens of a text that are read
 num_train, num_val, num_test = hardware.by_profile(
-    smoke=(2000, 400, 600), cpu=(5000, 1000, 2014), gpu=(20_000, 2000, 25_000)
+    smoke=(2000, 300, 500), cpu=(5000, 1000, 2014), gpu=(20_000, 2000, 25_000)
 )
 
 
@@ -471,7 +471,7 @@ rates = (
     if large
     else {"full": 1e-3, "last layers": 1e-3, "LoRA": 3e-3, "frozen": 1e-2}
 )  # chosen on validation texts; small encoders stand larger ones
-num_epochs = hardware.by_profile(smoke=3, cpu=2, gpu=2)
+num_epochs = hardware.by_profile(smoke=2, cpu=2, gpu=2)
 train_part, val_part = (train_ids, train_labels), (val_ids, val_labels)
 started = time.monotonic()
 found = fine_tune(model, train_part, val_part, num_epochs, rates["full"], "All weights learn")
@@ -733,13 +733,14 @@ assert memory["frozen"][1] < memory["last layers"][1] < memory["full"][1]
 # %%
 from sklearn.metrics import f1_score
 
-num_labels, num_choices = hardware.by_profile(smoke=(300, 2), cpu=(500, 3), gpu=(500, 5))
+num_labels, num_choices = hardware.by_profile(smoke=(200, 2), cpu=(500, 3), gpu=(500, 5))
 few_epochs = hardware.by_profile(smoke=2, cpu=3, gpu=3)
 choices = [
     np.random.default_rng([seed, number]).permutation(len(train_ids))[:num_labels]
     for number in range(num_choices)
 ]
-few_val = val_ids[:500], val_labels[:500]
+few_count = min(num_val, 500)
+few_val = val_ids[:few_count], val_labels[:few_count]
 scores, f1, times = {}, {}, {}
 
 
@@ -766,7 +767,7 @@ for chosen in choices:
     rival = counting_words().fit(
         [train_texts[place] for place in chosen], [train_labels[place] for place in chosen]
     )
-    answers = rival.predict(val_texts[:500])
+    answers = rival.predict(val_texts[:few_count])
     scores["TF-IDF"].append((answers == few_val[1]).mean())
     f1["TF-IDF"].append(f1_score(few_val[1], answers))
 
@@ -798,7 +799,7 @@ def vectors_of(ids):
     return logits_of(model, ids, pad).numpy()
 
 
-part = hardware.by_profile(smoke=2000, cpu=4000, gpu=20_000)
+part = hardware.by_profile(smoke=1000, cpu=4000, gpu=20_000)
 train_vectors, val_vectors = vectors_of(train_ids[:part]), vectors_of(val_ids)
 label_counts = [count for count in (50, 100, 250, 500, 1000, 2000, 4000, 20_000) if count <= part]
 curves = {"frozen encoder": [], "TF-IDF": []}
@@ -961,9 +962,9 @@ assert share > 0.2
 
 # %%
 wanted = ""  # or "google-bert/bert-base-chinese"
-most_pieces = hardware.by_profile(smoke=3000, cpu=6000, gpu=6000)
+most_pieces = hardware.by_profile(smoke=2000, cpu=6000, gpu=6000)
 num_chinese, num_chinese_val = hardware.by_profile(
-    smoke=(2000, 400), cpu=(12_856, 1000), gpu=(12_856, 1000)
+    smoke=(1500, 300), cpu=(12_856, 1000), gpu=(12_856, 1000)
 )
 zh_train, zh_val = (
     chinese.x_train[:-num_chinese_val][:num_chinese],
@@ -978,7 +979,9 @@ if folder is None:
     )
 else:
     zh_encoder, zh_tokenizer = encoders.read(folder)
-zh_ids = [cut(texts, zh_tokenizer, 128) for texts in (zh_train, zh_val, chinese.x_test)]
+zh_longest, zh_test = hardware.by_profile(smoke=(48, 500), cpu=(128, 3464), gpu=(128, 3464))
+parts = zh_train, zh_val, chinese.x_test[:zh_test]
+zh_ids = [cut(texts, zh_tokenizer, zh_longest) for texts in parts]
 print(" ".join(zh_tokenizer.tokenize(example)))
 print(f"unknown: {encoders.unknown_share(zh_tokenizer, zh_val):.1%}")
 
@@ -1001,11 +1004,11 @@ zh_found = fine_tune(
 )
 
 # %%
-zh_test_labels = chinese.y_test.astype(int)
+zh_test_labels = chinese.y_test[:zh_test].astype(int)
 zh_logits = logits_of(zh_model, zh_ids[2], zh_tokenizer.pad_token_id)
 zh_accuracy = (zh_logits.argmax(dim=1).numpy() == zh_test_labels).mean()
 print(
-    f"test: tuned {zh_accuracy:.3f}, TF-IDF on characters {by_characters.score(chinese.x_test, zh_test_labels):.3f}"
+    f"test: tuned {zh_accuracy:.3f}, TF-IDF on characters {by_characters.score(parts[2], zh_test_labels):.3f}"
 )
 report("bert_fine_tuning.chinese_accuracy", zh_accuracy, data=chinese)
 
