@@ -905,7 +905,8 @@ report("bert.gain_of_pretraining", gain.mean(), data=sentences)
 
 # %% [markdown]
 # Read it with its uncertainty, the standard error of the mean over the choices. A gain smaller than twice that is no
-# finding. The gain is honest: the architecture, the labels, the number of epochs are the same on both sides.
+# finding. The comparison is fair: the architecture, the labels and the search for rate and epochs are the same on both
+# sides. It has a limit, too: all runs start from *one* pretraining. Another one would give a little more or less.
 
 # %% [markdown]
 # ## 8 · The same in Chinese
