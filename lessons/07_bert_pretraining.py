@@ -871,7 +871,7 @@ for row in table["rows"]:
     print(f"(rate {row['rate']:g}, {row['epochs']} epochs)")
 
 # %% [markdown]
-# Believe no table that you can check. Here is its first half again, with those settings. (`fine_tune` is lesson 01's
+# Believe no table that you can check. Here are 500 labels again, with those settings. (`fine_tune` is lesson 01's
 # loop, with the schedule from section 6. Lesson 08 is about it.)
 
 # %%
