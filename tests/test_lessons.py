@@ -47,10 +47,10 @@ GOALS = {  # promised to readers, whatever the band says
     "04_gan": {"gan.classes_covered": 6, "gan.asked_for_and_drawn": 0.30},  # guessing: 0.10
     "04_gan_tensorflow": {"gan_tensorflow.classes_covered": 6},
     "05_attention": {"attention.retrieval_accuracy": 0.90},  # guessing: 0.10
-    "08_bert_fine_tuning": {
+    "08_bert_fine_tuning": {  # guessing: 0.50
         "bert_fine_tuning.test_accuracy": 0.70,
-        "bert_fine_tuning.chinese_accuracy": 0.70,
-    },  # guessing: 0.50
+        "bert_fine_tuning.chinese_accuracy": 0.65,
+    },
 }
 MOST = {  # the same for figures of which less is better
     "06_language_model": {"language_model.test_perplexity": 130},  # unigram: 190, guessing: 512
