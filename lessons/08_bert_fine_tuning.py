@@ -6,7 +6,7 @@
 # Lesson 07 made an encoder that has read a lot, without any label. Now it gets a task: does a sentence from a film
 # review praise or complain? A layer on top and a few thousand labels are enough, when it is done with care. The code
 # for it is printed everywhere, and often it is wrong in ways that raise no error. You will write the loop by hand, find
-# five such faults, then let the library do it; train one percent of the weights in place of all (LoRA); and compare
+# five such faults, then let the library do it; train one or two percent of the weights (LoRA); and compare
 # everything with a method that has no network at all.
 #
 # {{budget}}
@@ -345,8 +345,8 @@ def loss_of(model, batch, labels):
 
 
 # %% [markdown]
-# How good is it before it learns? This is the **untrained head** baseline. (An article scored such a model on thousands
-# of sentences and printed the result as the accuracy of BERT.)
+# How good is it before it learns? This is the **untrained head** baseline. (Articles have scored such a model, and
+# printed the result as if it were an accuracy of BERT.)
 #
 # `logits_of` of the course applies a model to texts in batches by length, and returns them in the old order.
 
@@ -518,7 +518,7 @@ assert not torch.equal(masked, answers)
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# A third of such a batch is padding, which the model has never seen. The accuracy may fall much, or by luck hardly at
+# Much of such a batch is padding, which the model has never looked at. The accuracy may fall much, or by luck hardly at
 # all. But the *same sentence* now gets another answer when its neighbours change. Nobody can test such a program, and
 # nobody can explain its answers. With the mask none of them moves.
 # </details>
@@ -1083,10 +1083,10 @@ assert len(found) == len(my_texts) and found[3][0] == ""
 # Change one thing, guess the direction first, and judge in *validation*.
 #
 # - **Another rank**: `r=1` and `r=64` in `model_for`. Expect less difference than you think.
-# - **No warm-up, ten times the rate**: `num_steps // 10` becomes 0, `rates["full"]` ten times as large. Expect a few
-#   runs to end near 0.5.
-# - **BERT itself**: `wanted = "google-bert/bert-base-uncased"` with a network and patience, or a GPU. Expect two points
-#   more, at five times the time.
+# - **No warm-up, ten times the rate**: `num_steps // 10` becomes 0, `rates["full"]` ten times as large. Expect
+#   worse, and now and then a run that ends near 0.5.
+# - **BERT itself**: `wanted = "google-bert/bert-base-uncased"` with a network and patience, or a GPU. Expect it to be
+#   better, and several times as slow.
 # - **Where it stops working**: score your model on sentences about restaurants or politics that you label yourself.
 
 # %% [markdown]
