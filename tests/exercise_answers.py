@@ -56,6 +56,8 @@ class AnswersOfALesson:
             result = check(name, answer, seed=seed)
             assert result.status == "wrong", str(result)
             assert any(word in result.message for word in words), result.message
+            if "it was stopped after" in result.message:
+                break  # each draw would take the whole limit
 
     def test_every_right_answer_is_accepted_however_it_is_written(self, name, answer):
         accept(name, answer, range(3))

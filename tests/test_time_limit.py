@@ -253,6 +253,31 @@ def test_one_long_call_that_cannot_be_stopped_is_reported_once(monkeypatch):
     assert reports == ["stuck"]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.01])
+def test_no_later_error_is_shown_as_one_during_the_handling_of_a_stop(seconds):
+    def work():
+        while True:
+            with np.errstate(all="ignore"):  # a stop can fall into the end of a `with`
+                np.sort(np.arange(10_000.0))
+
+    for _ in range(5):
+        with contextlib.suppress(TimeIsUp):
+            run_limited(work, seconds)
+        assert sys.exception() is None
+    with pytest.raises(ZeroDivisionError) as caught:
+        1 / 0  # noqa: B018
+    assert caught.value.__context__ is None
+
+
+def test_what_was_being_handled_is_still_being_handled_afterwards():
+    try:
+        {}[1]  # noqa: B018
+    except KeyError as error:
+        with contextlib.suppress(TimeIsUp):
+            run_limited(loops, LIMIT)
+        assert sys.exception() is error
+
+
 def test_an_import_that_is_under_way_may_finish(tmp_path, monkeypatch):
     program = "import time\ntime.sleep(0.5)\nDONE = True\n"
     (tmp_path / "slow_to_import.py").write_text(program, encoding="utf-8")

@@ -23,6 +23,8 @@ STUCK_SECONDS = 2.0  # after the limit, when one long call into C is the likely 
 OWN_FOLDER = str(Path(__file__).parent)
 
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_handled_exception = ctypes.pythonapi.PyErr_SetHandledException
+_set_handled_exception.restype = None
 
 
 class TimeIsUp(BaseException):
@@ -47,6 +49,10 @@ def run_limited(
 ) -> Result:
     """Return `work()`; stop it with TimeIsUp after so many seconds.
 
+    What is raised in a tracer can leave Python believing that it is still being handled; then every
+    later error in the notebook would be shown as one "during handling" of it. So the exception
+    that was being handled before is put back.
+
     On the main thread a watchdog sends SIGINT, whose handler raises; on any other thread (a
     subshell of the kernel), and where the answer took SIGINT over, Python's asynchronous
     exceptions do it. One long call into C cannot be stopped by either: `on_stuck` is called once,
@@ -56,6 +62,24 @@ def run_limited(
         TimeIsUp: the time was used up.
         Interrupted: the person interrupted the kernel.
     """
+    handled, result, raised = sys.exception(), None, None
+    try:
+        result = _run_under_watch(work, seconds, on_stuck)
+    except BaseException as error:
+        raised = error
+    if sys.exception() is not handled:
+        _set_handled_exception(ctypes.py_object(handled))
+    if raised is None:
+        return result
+    try:
+        raise raised
+    finally:
+        del raised  # it refers to this frame, and this frame to it
+
+
+def _run_under_watch(
+    work: Callable[[], Result], seconds: float, on_stuck: Callable[[], None]
+) -> Result:
     clock = _Clock(seconds)
     wake = threading.Event()
     on_main = threading.current_thread() is threading.main_thread()

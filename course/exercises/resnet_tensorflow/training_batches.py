@@ -27,8 +27,11 @@ def _batches_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _brighten(image: tf.Tensor) -> tf.Tensor:
-    """Adds one random number below 1 to all pixels, so that a pixel tells image and change."""
-    return image + tf.random.uniform(())
+    """Adds one random number to all pixels, so that a pixel tells image and change.
+
+    It keeps away from 0 and 1: beside a pixel of 40, `float32` would round 0.999999 up to 1.
+    """
+    return image + tf.random.uniform((), 0.1, 0.9)
 
 
 def _epochs_of(make: Callable, *arguments: Any) -> Any:
