@@ -505,8 +505,8 @@ two_sigmoids = play(game, trial_rounds)
 show("Two sigmoids", game)
 
 # %% [markdown]
-# A few strokes, or none: it depends on chance. One fault is left, and it hides well. The loss says `from_logits=True`, so it
-# applies a sigmoid to what it gets. The discriminator ends with a sigmoid too. In lesson 04 you saw what
+# Strokes, or next to nothing: it depends on chance. One fault is left, and it hides well. The loss says
+# `from_logits=True`, so it applies a sigmoid to what it gets. The discriminator ends with a sigmoid too. In lesson 04 you saw what
 # follows: even a perfect discriminator, with 1 for real images and 0 for fakes, has to pay.
 
 # %%
@@ -839,9 +839,9 @@ assert copied < 0.05 and of_training == 1
 #
 # 1. Each player has a tape and an optimizer. A tape gives slopes for the weights that you name, so nothing
 #    has to be detached or frozen. Optimizers keep notes on their weights, so they cannot be shared.
-# 2. An error is the kindest fault. One single step, the wrong label and two sigmoids raised none; the
-#    pictures showed them.
-# 3. With two sigmoids the discriminator's loss never goes below 1.006. Keras finds this fault only
+# 2. An error is the kindest fault. One single step, the wrong label and two sigmoids raised none. The
+#    pictures showed the first two.
+# 3. Two sigmoids show in the loss: the discriminator's never goes below 1.006. Keras finds this fault only
 #    sometimes, and warns.
 # 4. An average follows the weights by a small share in every round, inside the compiled step; batch
 #    norm's running averages belong to it.
