@@ -94,7 +94,8 @@ print(train_text[1:].split("\n")[1][:300])
 # token that really stands there is uncovered. If it had the probability $p$, the **surprise** is $-\log p$: 0
 # where the model was sure and right, large where it was sure and wrong (lesson 01's cross-entropy). The unit is the
 # *nat*; divided by $\log 2$ it is the *bit*, one yes-or-no question.
-#
+
+# %% [markdown]
 # The **perplexity** is $e$ to the power of the mean surprise. Lower is better. Who hesitates each time between 8
 # equally likely tokens gives each of them $p = 1/8$: every surprise is $\log 8$, and the perplexity 8.
 #
@@ -174,7 +175,8 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 # There are 256 contexts of one byte, but billions of four. Most long contexts of a new text were never seen, or
 # once, and then another byte followed. A single such place makes the perplexity infinite.
 # </details>
-#
+
+# %% [markdown]
 # The cure is called **smoothing**. Take a **discount** $d$, such as 0.8, from the count of every token that
 # followed. What was taken goes to what the *shorter* context says, the one without its first token:
 #
@@ -409,7 +411,10 @@ print(
 #
 # **GPT** stands for *generative pre-trained Transformer*. It is the encoder of lesson 05 with the causal mask. At
 # *every* place it is to say the next token: T tokens are T questions at once, and the mask hides the answers. V is
-# the number of symbols. Its parts:
+# the number of symbols.
+
+# %% [markdown]
+# Its parts:
 #
 # - `TokenEmbedding`: a vector for the token plus one for its place;
 # - blocks: each an encoder layer, norm first; then a last layer norm;
@@ -569,7 +574,7 @@ def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_
 # %%
 torch.manual_seed(seed)
 copier = GPT(num_symbols, 64, 4, 1, longest=32)
-train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "Too good to be true: perplexity", 4)
+train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "A colleague's loss: perplexity", 4)
 start = torch.tensor([vocabulary.encode("The film is")], device=device)
 with torch.no_grad():
     said = copier(start)[0].argmax(dim=1).tolist()
@@ -794,7 +799,8 @@ assert different["likeliest"] < different["as it is"]
 # was computed for the earlier tokens is still the same. What does the new token need of them? Its query meets their
 # **keys**, and averages their **values**. So each block keeps these two, and reads only the new token. This is the
 # **key–value cache**.
-#
+
+# %% [markdown]
 # Write `add`. `torch.cat` joins tensors along an axis: which axis of [B, H, T, D] grows? Each block calls it with the
 # keys and values of the new tokens, and goes on with what it returns.
 

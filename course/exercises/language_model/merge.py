@@ -54,9 +54,7 @@ def _without_a_step(tokens: list[int], pair: tuple[int, int], new: int) -> list[
     return result
 
 
-def _without_a_step_or_the_last(
-    tokens: list[int], pair: tuple[int, int], new: int
-) -> list[int]:
+def _without_a_step_or_the_last(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
     """A loop over the neighbours, which stops in time and does nothing else."""
     return [
         new if tuple(tokens[place : place + 2]) == pair else tokens[place]

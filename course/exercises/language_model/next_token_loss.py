@@ -146,9 +146,7 @@ NEXT_TOKEN_LOSS = Exercise(
         Mistake(_of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1])), COPIES),
         Mistake(_of(lambda model, tokens: (model(tokens), tokens)), COPIES),
         Mistake(_of(lambda model, tokens: (model(tokens[:, 1:]), tokens[:, 1:])), COPIES),
-        Mistake(
-            _of(lambda model, tokens: (model(tokens[:, :-1])[:, 1:], tokens[:, 1:-1])), COPIES
-        ),
+        Mistake(_of(lambda model, tokens: (model(tokens[:, :-1])[:, 1:], tokens[:, 1:-1])), COPIES),
         Mistake(
             _of(lambda model, tokens: (model(tokens[:, 1:]), tokens[:, :-1])),
             "The model reads the later tokens and is to say the earlier ones: it goes backwards. "

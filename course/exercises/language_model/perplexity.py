@@ -63,8 +63,7 @@ PERPLEXITY = Exercise(
         ),
         Mistake(
             lambda probabilities: -torch.exp(torch.log(probabilities).mean()),
-            "The minus sign belongs to the logarithm, before the exponential: "
-            "`torch.exp(-…)`.",
+            "The minus sign belongs to the logarithm, before the exponential: `torch.exp(-…)`.",
         ),
         Mistake(
             lambda probabilities: (1 / probabilities).mean(),

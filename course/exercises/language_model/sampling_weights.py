@@ -56,6 +56,10 @@ def _keep(ordered: Tensor, top_p: float) -> Tensor:
     return ordered.cumsum(-1) - ordered < top_p
 
 
+def _put_back(tokens: Tensor, kept: Tensor) -> Tensor:
+    return torch.zeros_like(kept).scatter(-1, tokens, kept)
+
+
 def _with(
     soften: Callable[[Tensor, float], Tensor] = lambda logits, temperature: torch.softmax(
         logits / temperature, -1
@@ -63,9 +67,7 @@ def _with(
     keep: Keep = _keep,
     rescale: Callable[[Tensor], Tensor] = lambda kept: kept / kept.sum(-1, keepdim=True),
     descending: bool = True,
-    put_back: Callable[[Tensor, Tensor], Tensor] = lambda tokens, kept: (
-        torch.zeros_like(kept).scatter(-1, tokens, kept)
-    ),
+    put_back: Callable[[Tensor, Tensor], Tensor] = _put_back,
 ) -> Callable:
     """The right answer, in pieces that may go wrong."""
 
