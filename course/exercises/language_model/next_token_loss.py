@@ -134,6 +134,10 @@ COPIES = (
     "The targets are still the tokens that the model reads at the same place: it need only copy. "
     "The target of each place is the token *behind* it, `tokens[:, 1:]`."
 )
+NEXT_SYMBOL = (
+    "`+ 1` gives the next one in the list of symbols; the next one in the *text* stands a place "
+    "further on: `tokens[:, 1:]`."
+)
 
 NEXT_TOKEN_LOSS = Exercise(
     name="language_model.next_token_loss",
@@ -172,9 +176,7 @@ NEXT_TOKEN_LOSS = Exercise(
             "The model is to say the token after the next one: you moved the targets twice.",
         ),
         Mistake(
-            _of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1] + 1)),
-            "`+ 1` gives the next one in the list of symbols; the next one in the *text* stands a "
-            "place further on: `tokens[:, 1:]`.",
+            _of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1] + 1)), NEXT_SYMBOL
         ),
         Mistake(
             _of(finish=_sum_over_tokens),
@@ -210,6 +212,7 @@ NEXT_TOKEN_LOSS = Exercise(
         ),
     ),
     advice=(
+        (r"Target \d+ is out of bounds", f"Did you add 1 to the tokens? {NEXT_SYMBOL}"),
         (
             r"Expected target size|Expected input batch_size|size mismatch|batch_size",
             "Logits and targets have to be of equal length: for each row T places, of which "
