@@ -183,8 +183,8 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 # $$p_n(\text{token}) = \frac{\max(\text{count} - d,\, 0)}{\text{total}}
 # + \frac{d \cdot \text{number of different followers}}{\text{total}} \cdot p_{n-1}(\text{token})$$
 #
-# Say e followed three times and a once: e keeps 2.2 of 4, a keeps 0.2, and 1.6 of 4 are shared out as the shorter
-# context says, among all tokens.
+# Say e followed three times and a once, and d is 0.8: e keeps 2.2 of 4, a keeps 0.2 of 4, and 1.6 of 4 are shared
+# out among all tokens, as the shorter context says.
 
 # %% [markdown]
 # Two ends need care:
