@@ -99,7 +99,7 @@ print(train_text[1:].split("\n")[1][:300])
 # The **perplexity** is $e$ to the power of the mean surprise. Lower is better. Who hesitates each time between 8
 # equally likely tokens gives each of them $p = 1/8$: every surprise is $\log 8$, and the perplexity 8.
 #
-# Write it, with `torch.log` and `torch.exp`.
+# Write it, with `torch.log` and `torch.exp`. The result stays a tensor.
 
 
 # %%
@@ -107,7 +107,7 @@ print(train_text[1:].split("\n")[1][:300])
 def perplexity(probabilities):
     """Among how many equally likely tokens the model hesitates, on average.
 
-    probabilities: what the model gave to each token that really came, [n] → one number, a tensor.
+    probabilities: what the model gave to each token that really came, [n] → one number.
     """
     raise NotImplementedError
 
@@ -193,8 +193,9 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 #   shorter one, so there $p_{n-1}$ is 1 / `num_symbols` for every token.
 # - Where a context was never seen, what the shorter one says counts alone.
 #
-# Write it. The function may call itself: `smoothed_probability(token, context[1:], …)`. A `Counter` gives 0 for
-# what it does not hold; `counts.total()` is its sum, `len(counts)` the number of different followers.
+# Write it. The function may call itself: `smoothed_probability(token, context[1:], …)`. A context may be bytes or a
+# tuple of numbers; `len(context)` is 0 for the empty one. A `Counter` gives 0 for what it does not hold;
+# `counts.total()` is its sum, `len(counts)` the number of different followers.
 
 
 # %%
@@ -202,7 +203,6 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 def smoothed_probability(token, context, followers, num_symbols, discount):
     """How likely the token is after this context, though the two may never have met in training.
 
-    token: a whole number. context: the tokens before it, bytes or a tuple of whole numbers.
     followers: for each context seen in training, a Counter of the tokens that followed it.
     discount: between 0 and 1, taken from each count and handed to the shorter context.
     """
@@ -574,7 +574,7 @@ def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_
 # %%
 torch.manual_seed(seed)
 copier = GPT(num_symbols, 64, 4, 1, longest=32)
-train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "A colleague's loss: perplexity", 4)
+train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "Too good to be true", 4)
 start = torch.tensor([vocabulary.encode("The film is")], device=device)
 with torch.no_grad():
     said = copier(start)[0].argmax(dim=1).tolist()
@@ -781,7 +781,7 @@ for name, (t, p) in settings.items():
     torch.manual_seed(seed)
     written = write(model, "\nThe film is", num_new, t, p)
     different[name] = len(set(written[0].tolist())) / written.shape[1]
-    print(f"{name} ({different[name]:.0%} different tokens):\n  {in_lines(written)}")
+    print(f"{name} ({different[name]:.0%} of its tokens differ):\n  {in_lines(written)}")
 assert different["likeliest"] < different["as it is"]
 
 # %% [markdown]
@@ -802,7 +802,7 @@ assert different["likeliest"] < different["as it is"]
 
 # %% [markdown]
 # Write `add`. `torch.cat` joins tensors along an axis: which axis of [B, H, T, D] grows? Each block calls it with the
-# keys and values of the new tokens, and goes on with what it returns.
+# keys and values of the new tokens, and goes on with the two tensors that it returns: all keys, and all values.
 
 
 # %%
@@ -818,10 +818,7 @@ class KeyValueCache:
         return 0 if self.keys is None else self.keys.shape[2]
 
     def add(self, keys, values):
-        """Keep those of T new tokens as well; return all keys and all values.
-
-        keys, values: [B, H, T, D] → two tensors [B, H, S, D], S tokens in all, the new ones last.
-        """
+        """Put those of new tokens [B, H, T, D] behind the kept ones; all of them, [B, H, S, D]."""
         raise NotImplementedError
 
 
@@ -891,17 +888,13 @@ assert faster > 1.2
 #
 # A model that recites its training text has a low training loss too. Does ours invent, or copy? A simple test: the
 # longest piece of its writing that stands, letter by letter, in the training text. It may begin and end within a
-# word. `piece in text` tells whether one string is in another.
+# word, and is "" where nothing was copied. `piece in text` tells whether one string is in another.
 
 
 # %%
 @exercise("language_model.longest_copy")
 def longest_copy(sample, text):
-    """The longest piece of the sample that stands, letter by letter, in the text.
-
-    sample, text: strings → a string, "" where not even a letter is in both. Of equally long pieces
-    any one will do.
-    """
+    """The longest piece of the sample that stands, letter by letter, in the text; the first one."""
     raise NotImplementedError
 
 
