@@ -4,9 +4,9 @@
 # {{badges}}
 #
 # A colleague brings a program. It should teach one network to draw digits, and another to tell the drawn
-# ones, the fakes, from real ones. First it stops with an error. Once the errors are gone it runs, and draws nothing but noise. You
-# mend it, fault by fault, and see after each what changes in the pictures. In the end it draws digits,
-# and a score says how good they are.
+# ones, the fakes, from real ones. First it stops with an error. Once the errors are gone it runs, and draws
+# nothing but noise. You mend it, fault by fault, and see after each what changes in the pictures. In the end
+# it draws digits, and a score says how good they are.
 #
 # {{budget}}
 
@@ -66,7 +66,7 @@ print(f"{len(x_train):,} images to learn from, {len(x_held_back):,} to compare w
 # The score is that of lesson 04: the Fréchet distance between drawn and real images, in the features of a
 # frozen classifier, divided by its **floor**, the distance that is left between real and real. We say
 # "6 floors" for a distance of six times the floor. 1 would be perfect. A class is **covered** when at
-# least 2% of the drawings are surely read as it.
+# least 2% of the drawings are surely read as it, with a probability of 0.9 or more.
 
 # %%
 classifier = digit_classifier.load()
@@ -506,8 +506,9 @@ show("Two sigmoids", game)
 
 # %% [markdown]
 # Strokes, or next to nothing: it depends on chance. One fault is left, and it hides well. The loss says
-# `from_logits=True`, so it applies a sigmoid to what it gets. The discriminator ends with a sigmoid too. In lesson 04 you saw what
-# follows: even a perfect discriminator, with 1 for real images and 0 for fakes, has to pay.
+# `from_logits=True`, so it applies a sigmoid to what it gets. The discriminator ends with a sigmoid too. In
+# lesson 04 you saw what follows: even a perfect discriminator, with 1 for real images and 0 for fakes, has
+# to pay.
 
 # %%
 ones, zeros = tf.ones((4, 1)), tf.zeros((4, 1))
@@ -519,7 +520,8 @@ assert abs(best_possible - 1.006) < 1e-3 and lowest > best_possible - 1e-3
 # %% [markdown]
 # As a logit, 0 means a probability of one half, which costs log 2 = 0.693: this discriminator can never say
 # that a fake is a fake. And where it is sure, its own sigmoid is flat, so hardly any slope comes through to
-# the generator. A loss that never goes below 1.006 is the sign by which you know this fault.
+# the generator. A loss that sinks to 1.006 and rests there is the sign by which you know this fault. (Without
+# it the loss may well be higher, since there is an opponent; but nothing holds it at 1.006.)
 #
 # Keras itself looks for the fault, and mends it behind your back. **Predict, then run.** When does it find
 # it? The same loss of a fake with logit -5 is computed in four ways; right is 0.007.
@@ -638,8 +640,8 @@ print(f"{start_left:.0%} of the start, {1 - start_left:.0%} of what came since")
 assert 0.36 < start_left < 0.37 and 0.99**500 < 0.01
 
 # %% [markdown]
-# Write it. It runs inside the compiled step, where values are not known yet: use the weights themselves,
-# `average.weights`, and `slow.assign(value)`, not arrays.
+# Write it. It runs inside the compiled step, where values are not known yet. So do not use arrays, but the
+# weights themselves, `average.weights`: for one of them, `weight.assign(value)` puts a value into it.
 
 
 # %%
@@ -763,6 +765,9 @@ callbacks = [
 losses = play(game, num_rounds, num_reports, callbacks)
 
 # %% [markdown]
+# The discriminator may pay more than 1.386, which it costs to know nothing: the generator learns faster, and
+# is often one move ahead. The drawings get better all the same; a loss says only who is ahead.
+#
 # What did the average bring? We compare it with the generator as it stands after the last round.
 
 # %%
@@ -825,8 +830,8 @@ assert copied < 0.05 and of_training == 1
 
 # %% [markdown]
 # What does the score not see? It knows only what the classifier's features tell, not whether *you* would
-# take a drawing for a digit. Look at the forty above: some are none. That is why this course never gives
-# the number without the pictures.
+# take a drawing for a digit. Look at the forty above: some are no digit. That is why this course never
+# gives the number without the pictures.
 #
 # ### Is it the game of lesson 04?
 #
@@ -841,8 +846,8 @@ assert copied < 0.05 and of_training == 1
 #    has to be detached or frozen. Optimizers keep notes on their weights, so they cannot be shared.
 # 2. An error is the kindest fault. One single step, the wrong label and two sigmoids raised none. The
 #    pictures showed the first two.
-# 3. Two sigmoids show in the loss: the discriminator's never goes below 1.006. Keras finds this fault only
-#    sometimes, and warns.
+# 3. Two sigmoids show in the loss: the discriminator's cannot go below 1.006, and rests there. Keras finds
+#    this fault only sometimes, and warns.
 # 4. An average follows the weights by a small share in every round, inside the compiled step; batch
 #    norm's running averages belong to it.
 # 5. A score compares sets: distance in floors, classes, balance, copies. It does not replace looking.
