@@ -519,9 +519,10 @@ assert abs(best_possible - 1.006) < 1e-3 and lowest > best_possible - 1e-3
 
 # %% [markdown]
 # As a logit, 0 means a probability of one half, which costs log 2 = 0.693: this discriminator can never say
-# that a fake is a fake. And where it is sure, its own sigmoid is flat, so hardly any slope comes through to
-# the generator. A loss that sinks to 1.006 and rests there is the sign by which you know this fault. (Without
-# it the loss may well be higher, since there is an opponent; but nothing holds it at 1.006.)
+# that a fake is a fake. And its own sigmoid makes all slopes smaller: at most a quarter comes through to the
+# generator, and hardly anything where it is sure. A loss that never goes below 1.006, however bad the
+# drawings are, is the sign by which you know this fault. (Without it the loss may well be higher, since there
+# is an opponent; but one who tells real from fake every time pays next to nothing.)
 #
 # Keras itself looks for the fault, and mends it behind your back. **Predict, then run.** When does it find
 # it? The same loss of a fake with logit -5 is computed in four ways; right is 0.007.
@@ -846,8 +847,8 @@ assert copied < 0.05 and of_training == 1
 #    has to be detached or frozen. Optimizers keep notes on their weights, so they cannot be shared.
 # 2. An error is the kindest fault. One single step, the wrong label and two sigmoids raised none. The
 #    pictures showed the first two.
-# 3. Two sigmoids show in the loss: the discriminator's cannot go below 1.006, and rests there. Keras finds
-#    this fault only sometimes, and warns.
+# 3. Two sigmoids show in the loss: the discriminator's cannot go below 1.006, however bad the drawings are.
+#    Keras finds this fault only sometimes, and warns.
 # 4. An average follows the weights by a small share in every round, inside the compiled step; batch
 #    norm's running averages belong to it.
 # 5. A score compares sets: distance in floors, classes, balance, copies. It does not replace looking.
