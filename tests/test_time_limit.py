@@ -148,7 +148,7 @@ def test_what_is_quick_enough_returns_or_raises_as_it_is(own_handler):
 
 def test_work_that_ends_just_in_time_leaks_no_interrupt(own_handler):
     for step in range(12):
-        pause = LIMIT + time_limit.POKE_SECONDS + (step - 6) / 1000
+        pause = time_limit.MOST_PATIENCE * LIMIT + time_limit.POKE_SECONDS + (step - 6) / 1000
         try:
             result = run_limited(lambda pause=pause: time.sleep(pause), LIMIT)
         except TimeIsUp:
@@ -180,8 +180,19 @@ def raise_in_this_thread():
 def test_a_signal_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
     monkeypatch.setattr(time_limit, "POKE_SECONDS", PATIENCE)  # none from the watchdog
     arrives_in_join(lambda: signal.raise_signal(signal.SIGINT), monkeypatch)
-    assert run_limited(lambda: time.sleep(2 * LIMIT) or "done", LIMIT) == "done"
+    pause = (time_limit.MOST_PATIENCE + 1) * LIMIT
+    assert run_limited(lambda: time.sleep(pause) or "done", LIMIT) == "done"
     assert own_handler == []
+
+
+def test_work_that_others_keep_from_the_processor_has_more_time_by_the_clock(monkeypatch):
+    """The processor's clock stands still, as it would if others had the processor."""
+    started = time.monotonic()
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    assert run_limited(lambda: time.sleep(2 * LIMIT) or "done", LIMIT) == "done"
+    with pytest.raises(TimeIsUp):
+        run_limited(loops, LIMIT)
+    assert time.monotonic() - started > (2 + time_limit.MOST_PATIENCE) * LIMIT
 
 
 def test_an_exception_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
