@@ -107,7 +107,7 @@ print(train_text[1:].split("\n")[1][:300])
 def perplexity(probabilities):
     """Among how many equally likely tokens the model hesitates, on average.
 
-    probabilities: what the model gave to each token that really came, [n] → one number.
+    probabilities: what the model gave to each token that really came, [n] → one number, a tensor.
     """
     raise NotImplementedError
 
@@ -203,6 +203,7 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 def smoothed_probability(token, context, followers, num_symbols, discount):
     """How likely the token is after this context, though the two may never have met in training.
 
+    token: a whole number. context: the tokens before it, bytes or a tuple of whole numbers.
     followers: for each context seen in training, a Counter of the tokens that followed it.
     discount: between 0 and 1, taken from each count and handed to the shorter context.
     """
@@ -574,7 +575,7 @@ def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_
 # %%
 torch.manual_seed(seed)
 copier = GPT(num_symbols, 64, 4, 1, longest=32)
-train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "Too good to be true", 4)
+train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "A colleague's loss: perplexity", 4)
 start = torch.tensor([vocabulary.encode("The film is")], device=device)
 with torch.no_grad():
     said = copier(start)[0].argmax(dim=1).tolist()
@@ -781,7 +782,7 @@ for name, (t, p) in settings.items():
     torch.manual_seed(seed)
     written = write(model, "\nThe film is", num_new, t, p)
     different[name] = len(set(written[0].tolist())) / written.shape[1]
-    print(f"{name} ({different[name]:.0%} of its tokens differ):\n  {in_lines(written)}")
+    print(f"{name} ({different[name]:.0%} different tokens):\n  {in_lines(written)}")
 assert different["likeliest"] < different["as it is"]
 
 # %% [markdown]
@@ -818,7 +819,10 @@ class KeyValueCache:
         return 0 if self.keys is None else self.keys.shape[2]
 
     def add(self, keys, values):
-        """Put those of new tokens [B, H, T, D] behind the kept ones; all of them, [B, H, S, D]."""
+        """Keep those of T new tokens as well; return all keys and all values.
+
+        keys, values: [B, H, T, D] → two tensors [B, H, S, D], S tokens in all, the new ones last.
+        """
         raise NotImplementedError
 
 
@@ -894,7 +898,11 @@ assert faster > 1.2
 # %%
 @exercise("language_model.longest_copy")
 def longest_copy(sample, text):
-    """The longest piece of the sample that stands, letter by letter, in the text; the first one."""
+    """The longest piece of the sample that stands, letter by letter, in the text.
+
+    sample, text: strings → a string, "" where not even a letter is in both. Of equally long pieces
+    any one will do.
+    """
     raise NotImplementedError
 
 
