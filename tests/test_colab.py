@@ -55,7 +55,7 @@ FLOOR = {
     "traitlets": "5.7.1",
 }
 LARGE = {"torch": "2.11.0", "tensorflow": "2.20.0", "transformers": "5.15.0"}
-LINKED = ("accelerate", "scikit-learn", "tensorboard", "torch")
+LINKED = ("accelerate", "scikit-learn", "tensorboard", "torch", "transformers")
 # What Colab lacks, or may lack, of what the course needs.
 LACKING = ("lightning-utilities", "markdown-it-py", "mdurl", "pooch", "rich", "torchmetrics")
 
