@@ -413,4 +413,4 @@ ANSWERS = {
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
     answers = ANSWERS
-    num_draws = 100
+    num_draws = 40
