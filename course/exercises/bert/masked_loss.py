@@ -152,7 +152,7 @@ MASKED_LOSS = Exercise(
     ),
     advice=(
         (
-            r"Expected target size|batch_size|class probabilities|size mismatch",
+            r"Expected target size|batch_size|class probabilities|size mismatch|multi-target",
             "Logits and tokens have to be of equal length: `logits[asked]` and `tokens[asked]`.",
         ),
         (
