@@ -712,8 +712,8 @@ for text in my_texts:  # write your own, with [MASK] in them
 #
 # The task: is a sentence from a film review negative or positive? Labels are scarce: 500, or 2,000. The comparison
 # has to be fair: the same sentences, five different choices of the labelled ones, and what is to be chosen is chosen
-# on validation sentences. The test sentences choose nothing. (The validation sentences have labels too. Who has only
-# 500 labels would not have these; here they help all rivals alike.)
+# on validation sentences. The test sentences choose nothing. (The validation sentences have labels too. Whoever has
+# only 500 labels would not have these; here they help all rivals alike.)
 
 # %%
 sentences = data.movie_sentences()
@@ -811,8 +811,8 @@ show_scores(curve)
 #
 # Counting gives the whole gain over random weights, and your gaps add nothing to it that one could see. Your text is
 # small: without IMDB it has fewer words than one thick book. That is probably too little to learn that “gripping” is
-# praise and “tedious” is not. TF-IDF reads no text before the labels, and with 2,000 of them it is ahead. Whoever
-# compares a small pretrained model with its random twin alone can claim a success that is none.
+# praise and “tedious” is not. TF-IDF, without any network, is close behind with 500 labels and ahead with 2,000.
+# Whoever compares a small pretrained model with its random twin alone can claim a success that is none.
 # </details>
 
 # %% [markdown]

@@ -132,8 +132,8 @@ MEAN_SURPRISE = Exercise(
         ),
         Mistake(
             lambda logits, targets: -torch.log_softmax(logits, 1)[:, targets].mean(),
-            "`[:, targets]` takes the targets of *all* places in each row. Each row has one target: "
-            "`[torch.arange(len(targets)), targets]`.",
+            "`[:, targets]` takes the targets of *all* places in each row. Each row has one "
+            "target: `[torch.arange(len(targets)), targets]`.",
         ),
         Mistake(
             lambda logits, targets: (
