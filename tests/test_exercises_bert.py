@@ -229,6 +229,7 @@ MASKED = {
     ],
     "right": [
         lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols, rate),
+        masked_by_loop,
         masked_in_place,
         masked_with(),
     ],
