@@ -141,7 +141,8 @@ assert all(same)
 #
 # **Predict, then run.** Why not `[MASK]` always? Think of how the model will be used afterwards. The reason is
 # below the exercise.
-#
+
+# %% [markdown]
 # Write it. `tokens` [B, T] are whole numbers. The five special tokens have the numbers 0 to 4 and are never chosen.
 # Two results: the inputs, and the targets, which are `NOT_ASKED` where nothing was chosen.
 
