@@ -282,7 +282,7 @@ def test_no_later_error_is_shown_as_one_during_the_handling_of_a_stop(seconds):
 
 def test_what_was_being_handled_is_still_being_handled_afterwards():
     try:
-        {}[1]  # noqa: B018
+        {}[1]
     except KeyError as error:
         with contextlib.suppress(TimeIsUp):
             run_limited(loops, LIMIT)
