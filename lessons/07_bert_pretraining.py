@@ -152,6 +152,7 @@ from course.models.bert import MASK, NOT_ASKED, PAD, SEP, SPECIAL_TOKENS
 print(dict(enumerate(SPECIAL_TOKENS)), "NOT_ASKED:", NOT_ASKED)
 
 
+# %%
 @exercise("bert.masked")
 def masked(tokens, num_symbols, rate=0.15):
     """Hide some tokens, and say which stood there: tokens [B, T] → inputs and targets, [B, T] each.
