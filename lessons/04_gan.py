@@ -1281,7 +1281,7 @@ report("gan.asked_for_and_drawn", hits.mean(), data=digits)
 # %% [markdown]
 # ## Recap
 #
-# 1. The best discriminator says p / (p + q). Where the fakes are perfect it says one half, and pays log 4.
+# 1. The best discriminator says p / (p + q): one half where the fakes are perfect, and it pays log 4.
 # 2. Each player has a loss and a step of its own. The discriminator's takes `fake.detach()`; the
 #    generator's lets slopes pass through the discriminator, but moves only the generator. Label 1, not
 #    minimax, gives bad fakes a slope.
@@ -1290,14 +1290,14 @@ report("gan.asked_for_and_drawn", hits.mean(), data=digits)
 # 4. A distance needs its floor, for as many images. Classes covered show missing variety; the two nearest
 #    training images show exact copies.
 # 5. In mode collapse all pictures are alike. It came when the judge learned far too slowly; classes
-#    covered and spread showed it. Faster learning of the judge brought variety back.
+#    covered and spread showed it. A faster judge brought variety back.
 
 # %% [markdown]
 # ## What to try next
 #
 # Change one thing, guess the direction first, and judge by the score on the *held-back* images.
 #
-# - **No label smoothing**: leave `smoothed_round` out of the call in section 7. Expect a somewhat worse
+# - **No label smoothing**: in section 7 write 1.0 in place of 0.9 in `smoothed_step`. Expect a somewhat worse
 #   score.
 # - **Two other learning rates**: `rates = (1e-3, 2e-3)` in section 7. Expect slower progress.
 # - **Without batch norm** in the discriminator (`nn.Identity()` in its place). Expect slower progress.

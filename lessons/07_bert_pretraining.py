@@ -1062,6 +1062,10 @@ if profile != "smoke":
 #   text. [arXiv:1907.11692](https://arxiv.org/abs/1907.11692)
 # - W. Wang and others (2020), *MiniLM: deep self-attention distillation for task-agnostic compression of pre-trained
 #   Transformers*. [arXiv:2002.10957](https://arxiv.org/abs/2002.10957)
+
+# %% [markdown]
+# On masks, counting and data:
+#
 # - A. Wettig, T. Gao, Z. Zhong, D. Chen (2023), *Should you mask 15% in masked language modeling?*
 #   [arXiv:2202.08005](https://arxiv.org/abs/2202.08005)
 # - O. Levy, Y. Goldberg (2014), *Neural word embedding as implicit matrix factorization*: vectors by counting.

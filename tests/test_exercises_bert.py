@@ -36,14 +36,15 @@ def split_again(word, pieces, start=0):
     return ["[UNK]"]
 
 
-def split_by_shortening(word, pieces):
+def split_by_shortening(word, pieces, keep_found=False):
+    """Right, but where it keeps what it found before the place where nothing fits."""
     result, rest, mark = [], word, ""
     while rest:
         part = rest
         while part and mark + part not in pieces:
             part = part[:-1]
         if not part:
-            return ["[UNK]"]
+            return [*result, "[UNK]"] if keep_found else ["[UNK]"]
         result.append(mark + part)
         rest, mark = rest[len(part) :], "##"
     return result
@@ -64,16 +65,7 @@ def split_without_marks(word, pieces):
 
 
 def split_with_the_rest_unknown(word, pieces):
-    result, rest, mark = [], word, ""
-    while rest:
-        part = rest
-        while part and mark + part not in pieces:
-            part = part[:-1]
-        if not part:
-            return [*result, "[UNK]"]
-        result.append(mark + part)
-        rest, mark = rest[len(part) :], "##"
-    return result
+    return split_by_shortening(word, pieces, keep_found=True)
 
 
 def split_never_marked(word, pieces):
