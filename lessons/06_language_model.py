@@ -94,11 +94,12 @@ print(train_text[1:].split("\n")[1][:300])
 # token that really stands there is uncovered. If it had the probability $p$, the **surprise** is $-\log p$: 0
 # where the model was sure and right, large where it was sure and wrong (lesson 01's cross-entropy). The unit is the
 # *nat*; divided by $\log 2$ it is the *bit*, one yes-or-no question.
+
+# %% [markdown]
+# The **perplexity** is $e$ to the power of the mean surprise. Lower is better. Who hesitates each time between 8
+# equally likely tokens gives each of them $p = 1/8$: every surprise is $\log 8$, and the perplexity 8.
 #
-# The **perplexity** is $e$ to the power of the mean surprise. Who hesitates each time between 8 equally likely
-# tokens has perplexity 8. Lower is better.
-#
-# Write it, with `torch.log` and `torch.exp`.
+# Write it, with `torch.log` and `torch.exp`. The result stays a tensor.
 
 
 # %%
@@ -106,7 +107,7 @@ print(train_text[1:].split("\n")[1][:300])
 def perplexity(probabilities):
     """Among how many equally likely tokens the model hesitates, on average.
 
-    probabilities: what the model gave to each token that really came, [n] → one number.
+    probabilities: what the model gave to each token that really came, [n] → one number, a tensor.
     """
     raise NotImplementedError
 
@@ -124,9 +125,10 @@ assert careful < bold
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# The surprises are added up before the exponential. One surprise of 6.9 nats weighs more than three of 0.1. And
-# who gives the probability 0 to something that then happens has an *infinite* perplexity, whatever else was
-# guessed well. So a language model must never be quite sure. The next section is about that.
+# The surprises are averaged before the exponential: one of 6.9 nats ($-\log 0.001$) and three of 0.1 have the mean
+# 1.8; the careful model has 1.4 each time. And who gives the probability 0 to something that then happens has an
+# *infinite* perplexity, whatever else was guessed well. So a language model must never be quite sure. The next
+# section is about that.
 # </details>
 
 # %% [markdown]
@@ -144,10 +146,14 @@ for context in (b"th", b"fil", b" the "):
     print(f"after {context}:", ", ".join(f"{chr(byte)!r} {count}" for byte, count in commonest))
 
 # %% [markdown]
-# `followers` holds, for each **context** of up to that many bytes, a `Counter` of the bytes that followed it. A
-# model that looks at the last $n - 1$ tokens is an **n-gram model**: unigram for n = 1 (it only knows which tokens
-# are frequent), then bigram, trigram, 4-gram and so on.
+# `followers` holds, for each **context**, a `Counter` of the bytes that followed it. A context is a piece of the
+# text, here of at most `longest_context` bytes, such as `b"th"`. A single byte is a number: Python gives 116 for
+# `b"th"[0]`, and `chr(116)` is the letter t.
 #
+# A model that looks at the last $n - 1$ tokens is an **n-gram model**: unigram for n = 1 (its context is empty, and
+# it only knows which tokens are frequent), then bigram, trigram, 4-gram and so on.
+
+# %% [markdown]
 # **Predict, then run.** We take the plain share of the counts as probability. How often will a byte of the
 # validation text get 0, as it never followed its context in training: for n = 2? For the largest n?
 
@@ -169,19 +175,27 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 # There are 256 contexts of one byte, but billions of four. Most long contexts of a new text were never seen, or
 # once, and then another byte followed. A single such place makes the perplexity infinite.
 # </details>
-#
+
+# %% [markdown]
 # The cure is called **smoothing**. Take a **discount** $d$, such as 0.8, from the count of every token that
 # followed. What was taken goes to what the *shorter* context says, the one without its first token:
 #
 # $$p_n(\text{token}) = \frac{\max(\text{count} - d,\, 0)}{\text{total}}
 # + \frac{d \cdot \text{number of different followers}}{\text{total}} \cdot p_{n-1}(\text{token})$$
+#
+# Say e followed three times and a once, and d is 0.8: e keeps 2.2 of 4, a keeps 0.2 of 4, and 1.6 of 4 are shared
+# out among all tokens, as the shorter context says.
 
 # %% [markdown]
-# After the empty context, $p_{n-1}$ is the same for all `num_symbols` tokens: 1 / `num_symbols`. Where a context
-# was never seen, what the shorter one says counts alone.
+# Two ends need care:
 #
-# Write it. The function may call itself: `smoothed_probability(token, context[1:], …)`. A `Counter` gives 0 for
-# what it does not hold; `counts.total()` is its sum and `len(counts)` the number of different followers.
+# - The shortest context is the empty one. It has counts too: how frequent each token is. Behind it there is no
+#   shorter one, so there $p_{n-1}$ is 1 / `num_symbols` for every token.
+# - Where a context was never seen, what the shorter one says counts alone.
+#
+# Write it. The function may call itself: `smoothed_probability(token, context[1:], …)`. A context may be bytes or a
+# tuple of numbers; `len(context)` is 0 for the empty one. A `Counter` gives 0 for what it does not hold;
+# `counts.total()` is its sum, `len(counts)` the number of different followers.
 
 
 # %%
@@ -189,6 +203,7 @@ assert never[longest_context + 1] > 20 * never[2] > 0
 def smoothed_probability(token, context, followers, num_symbols, discount):
     """How likely the token is after this context, though the two may never have met in training.
 
+    token: a whole number. context: the tokens before it, bytes or a tuple of whole numbers.
     followers: for each context seen in training, a Counter of the tokens that followed it.
     discount: between 0 and 1, taken from each count and handed to the shorter context.
     """
@@ -241,12 +256,12 @@ assert best > 3
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# On its own training text each longer context knows better: in the end it recites. In validation the gain gets
-# smaller with each step, and ends: long contexts are met too rarely to be trusted. It is the overfitting of lesson
-# 02, in a model that consists of nothing but counts.
+# On its own training text each longer context knows better: the model comes nearer to reciting. In validation the
+# gain gets smaller with each step, and ends: long contexts are met too rarely to be trusted. It is the overfitting
+# of lesson 02, in a model that consists of nothing but counts.
 # </details>
 #
-# Now the discount:
+# Now the discount. We try four, each with the best n and with the next larger one:
 
 # %%
 tried = {}
@@ -277,8 +292,8 @@ for n in (1, 2, 3, byte_n):
     print(f"n = {n}: {write_bytes(n)}")
 
 # %% [markdown]
-# From letter salad to words that could be, and pieces of sentences. But a few bytes back it has forgotten
-# everything.
+# With larger n the letters become words that could be English, then pieces of sentences. But what stands more than
+# n − 1 bytes back, the model does not know any more.
 
 # %% [markdown]
 # ## 3 · Larger tokens
@@ -286,7 +301,7 @@ for n in (1, 2, 3, byte_n):
 # Bytes are small. To look back over a whole sentence one needs a hundred of them. Words are large, but there are
 # so many, and a new text always has unknown ones. Most models of today take something between:
 # **byte-pair encoding**. Begin with bytes. Find the pair of neighbours that is most frequent, such as t and h, and
-# make it one new token. Do the same again, with the new token among the others, some hundred times.
+# make it one new token. Do the same again, with the new token among the others, several hundred times.
 #
 # The heart of it is one step. Write it.
 
@@ -370,8 +385,8 @@ assert sum(nats["byte pairs", 2]) < sum(nats["bytes", 2])
 # </details>
 
 # %% [markdown]
-# So here are the rivals, in one unit: the perplexity for each *byte pair*, also for the models of bytes, whose
-# surprise we share out over the byte pairs of the text.
+# So here are the rivals, in one unit: the perplexity for each *byte pair*, as these are what our GPT will guess. For
+# the models of bytes too, the surprise of the whole text is shared out over its byte pairs.
 
 
 # %%
@@ -389,15 +404,18 @@ print(
 )
 
 # %% [markdown]
-# A good place for a break. You have rivals that are honest: smoothed, with their length and discount chosen as
-# carefully as we shall choose for the GPT. In the second half you build one, and see whether it wins.
+# A good place for a break. You have honest rivals: smoothed, with their length and discount chosen as carefully as
+# we shall choose for the GPT. In the second half you build the GPT, and see whether it wins.
 
 # %% [markdown]
 # ## 4 · A small GPT
 #
 # **GPT** stands for *generative pre-trained Transformer*. It is the encoder of lesson 05 with the causal mask. At
-# *every* place it is to say the next token: T tokens are T questions at once, and the mask hides the answers. Its
-# parts:
+# *every* place it is to say the next token: T tokens are T questions at once, and the mask hides the answers. V is
+# the number of symbols.
+
+# %% [markdown]
+# Its parts:
 #
 # - `TokenEmbedding`: a vector for the token plus one for its place;
 # - blocks: each an encoder layer, norm first; then a last layer norm;
@@ -405,13 +423,18 @@ print(
 #   symbol. This saves weights, and what is learned about a token as input serves it as output.
 
 # %% [markdown]
-# `Block` of the course is lesson 05's layer, with one argument more: a cache, which you will write in section 7.
-# `start_small` draws the first weights so small that at first every token is about as likely; the vectors of the
-# places begin as clocks.
+# `Block` of the course is lesson 05's layer, with **GELU** as activation (a ReLU whose corner is rounded) and one
+# argument more: a **cache**. It keeps what the block has computed for earlier tokens; you will write it in
+# section 7. `start_small` draws the first weights so small that at first all tokens are about equally likely, and
+# lets the vectors of the places begin as the clocks of lesson 05.
+
+# %% [markdown]
+# Write `forward`:
 #
-# Write `forward`. If there are caches, the first tells with `len` how many tokens went before; otherwise none
-# did. `causal_mask(T, num_seen, device)` and `self.embedding(tokens, num_seen)` want to know it. The weights for
-# the head are `self.embedding.of_token.weight`, [V, C].
+# - `caches` is None, or a list with one cache for each block. Then `tokens` are only the new ones. `num_seen`
+#   tokens went before: `len` of the first cache, or 0 where there is none.
+# - `self.embedding(tokens, num_seen)` gives the vectors, `causal_mask(T, num_seen, tokens.device)` the mask.
+# - After the blocks and the norm comes the head; its weights are `self.embedding.of_token.weight`, [V, C].
 
 # %%
 from course.models.attention import TokenEmbedding, causal_mask
@@ -442,7 +465,7 @@ class GPT(nn.Module):
 
 # %% [markdown]
 # Is it the real thing? PyTorch's `nn.TransformerEncoder`, with the same weights and a causal mask, must give the
-# same. (PyTorch keeps the layers for queries, keys and values in one.)
+# same, but for rounding. (PyTorch keeps the layers for queries, keys and values in one.)
 
 
 # %%
@@ -493,7 +516,8 @@ assert not differs[:, :7].any() and differs[:, 7].all()
 # ## 5 · What is to be learned
 #
 # The training text is one long row of tokens. For each step we draw windows from it at random. A colleague wrote
-# the loss below, and is proud: after a moment of training it is almost zero.
+# the loss below, and is proud: after a moment of training it is almost zero. (`cross_entropy` wants the symbols on
+# axis 1: so `transpose(1, 2)` makes [B, V, T] of the logits.)
 
 # %%
 train_tokens, val_tokens, test_tokens = (
@@ -515,7 +539,8 @@ def loss_of_a_colleague(model, tokens):
 
 # %% [markdown]
 # The training loop has nothing new: Adam (with *weight decay*, lesson 02), and a learning rate that rises, then
-# falls. It takes the loss as an argument, and shows the perplexity in training and in validation.
+# falls. It takes the loss as an argument. It shows the perplexity after each of `num_points` parts of the training:
+# on the last batches, and on the first 4,000 tokens of the validation text, which `unfold` cuts into windows.
 
 
 # %%
@@ -550,7 +575,7 @@ def train(model, tokens, loss_function, num_steps, batch_size, rate, title, num_
 # %%
 torch.manual_seed(seed)
 copier = GPT(num_symbols, 64, 4, 1, longest=32)
-train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "Too good to be true", 4)
+train(copier, train_tokens, loss_of_a_colleague, 120, 16, 0.01, "A colleague's loss: perplexity", 4)
 start = torch.tensor([vocabulary.encode("The film is")], device=device)
 with torch.no_grad():
     said = copier(start)[0].argmax(dim=1).tolist()
@@ -612,8 +637,9 @@ print(f"{num_weights:,} weights; it will read the text about {seen:.1f} times")
 train(model, train_tokens, next_token_loss, num_steps, batch_size, rate, "A small GPT: perplexity")
 
 # %% [markdown]
-# To judge it on the whole validation text, we let it read windows that overlap by half, so that each token is said
-# from at least half a window. That is what `surprises` of the course does. The rivals got all they can use, too.
+# To judge it on the whole validation text, we let it read windows that overlap by half. So each token (but the very
+# first ones) is guessed with at least half a window of text before it. That is what `surprises` of the course does.
+# It is fair: an n-gram, too, has all n − 1 tokens that it can use.
 
 # %%
 from course.models.language_model import surprises
@@ -635,9 +661,10 @@ assert standing["GPT"] < 0.7 * standing["byte pairs, n = 1"]
 
 # %% [markdown]
 # A model that counts is no easy rival. It remembers each context after one look, while a GPT moves its weights a
-# little at a time, and here has read little, and in little time. But counts cannot tell that “a fine film” and “a
-# good movie” are alike.
-#
+# little at a time, and ours has read little text. But for counts, “a fine film” and “a good movie” have nothing in
+# common. A GPT can learn similar vectors for similar words.
+
+# %% [markdown]
 # **Predict, then run.** We let both answer: the probability is w times the GPT's plus 1 − w times that of the best
 # n-gram of byte pairs. Can a winner and a loser *together* be better than the winner?
 
@@ -671,11 +698,17 @@ assert min(mixed) < min(mixed[0], mixed[-1])
 #
 # - **Temperature** t: divide the logits by t. Below 1 the likely tokens get likelier still; above 1 all become more
 #   alike.
-# - **Top-p**: keep the likeliest tokens, as few as together have the probability p; bring them to the sum 1. This
-#   cuts off the many tokens that are each improbable.
+# - **Top-p**: keep the likeliest tokens, as few as together have at least the probability p; bring them to the sum 1.
+#   This cuts off the many tokens that are each improbable. Of 0.5, 0.3, 0.15 and 0.05, p = 0.6 keeps the first two,
+#   as 0.625 and 0.375.
+
+# %% [markdown]
+# Write both, the temperature first. For top-p:
 #
-# Write both, the temperature first. Sort from the largest; ask what the likelier ones have *together*;
-# `torch.zeros_like(x).scatter(-1, tokens, kept)` puts each back to its place.
+# - `ordered, tokens = x.sort(dim=-1, descending=True)` gives the numbers from the largest on, and the place from
+#   which each comes;
+# - `ordered.cumsum(dim=-1)` is the running sum. A token stays if those *before* it have not reached p yet;
+# - `torch.zeros_like(x).scatter(-1, tokens, kept)` puts each back to its place.
 
 
 # %%
@@ -713,7 +746,10 @@ assert kept < num_symbols / 2
 
 
 # %% [markdown]
-# Now it writes: it reads the text so far, a token is drawn, and so on.
+# Temperature 0.5 gives most of the probability to the likeliest token, temperature 2 spreads it over all. Top-p
+# leaves the first few, each a little more likely than before, and nothing of the rest.
+#
+# Now it writes: it reads the text so far, a token is drawn and appended, and so on.
 
 
 # %%
@@ -735,7 +771,8 @@ def in_lines(tokens):
 
 
 # %% [markdown]
-# **Predict, then run.** What does the model write if it *always* takes the likeliest token (top-p almost 0)?
+# **Predict, then run.** What does the model write if it *always* takes the likeliest token (top-p almost 0)? We count
+# how many *different* tokens there are in each text, as a share of its length.
 
 # %%
 num_new, different = longest - 8, {}
@@ -745,7 +782,7 @@ for name, (t, p) in settings.items():
     torch.manual_seed(seed)
     written = write(model, "\nThe film is", num_new, t, p)
     different[name] = len(set(written[0].tolist())) / written.shape[1]
-    print(f"{name} ({different[name]:.0%} of its tokens differ):\n  {in_lines(written)}")
+    print(f"{name} ({different[name]:.0%} different tokens):\n  {in_lines(written)}")
 assert different["likeliest"] < different["as it is"]
 
 # %% [markdown]
@@ -763,8 +800,10 @@ assert different["likeliest"] < different["as it is"]
 # was computed for the earlier tokens is still the same. What does the new token need of them? Its query meets their
 # **keys**, and averages their **values**. So each block keeps these two, and reads only the new token. This is the
 # **key–value cache**.
-#
-# Write `add`. Which axis of [B, H, T, D] grows?
+
+# %% [markdown]
+# Write `add`. `torch.cat` joins tensors along an axis: which axis of [B, H, T, D] grows? Each block calls it with the
+# keys and values of the new tokens, and goes on with the two tensors that it returns: all keys, and all values.
 
 
 # %%
@@ -780,7 +819,10 @@ class KeyValueCache:
         return 0 if self.keys is None else self.keys.shape[2]
 
     def add(self, keys, values):
-        """Put those of new tokens [B, H, T, D] behind the kept ones; all of them, [B, H, S, D]."""
+        """Keep those of T new tokens as well; return all keys and all values.
+
+        keys, values: [B, H, T, D] → two tensors [B, H, S, D], S tokens in all, the new ones last.
+        """
         raise NotImplementedError
 
 
@@ -837,9 +879,10 @@ assert faster > 1.2
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Without a cache, T tokens mean 1 + 2 + … + T, about T²/2 readings of a token. With it they are T. (Each still
-# looks at all keys, but that is little work.) The gain grows with the text. The price is memory: two vectors for each
-# token and each layer, and for large models this is what fills the GPU.
+# Without a cache, T tokens mean 1 + 2 + … + T, about T²/2 readings of a token. With it they are T, and the gain grows
+# with the text. It is far from T/2 times as fast, for two reasons: to read many tokens *at once* takes little longer
+# than to read one, and each new token still looks at all keys. The price is memory: two vectors for each token and
+# each layer. In large models they fill much of the GPU.
 # </details>
 #
 # The course's `generate` is your two functions in one.
@@ -848,14 +891,18 @@ assert faster > 1.2
 # ## 8 · What did it learn by heart?
 #
 # A model that recites its training text has a low training loss too. Does ours invent, or copy? A simple test: the
-# longest piece of its writing that stands, letter by letter, in the training text. `piece in text` tells whether
-# one string is in another.
+# longest piece of its writing that stands, letter by letter, in the training text. It may begin and end within a
+# word, and is "" where nothing was copied. `piece in text` tells whether one string is in another.
 
 
 # %%
 @exercise("language_model.longest_copy")
 def longest_copy(sample, text):
-    """The longest piece of the sample that stands, letter by letter, in the text; the first one."""
+    """The longest piece of the sample that stands, letter by letter, in the text.
+
+    sample, text: strings → a string, "" where not even a letter is in both. Of equally long pieces
+    any one will do.
+    """
     raise NotImplementedError
 
 
@@ -882,11 +929,11 @@ for name, texts in samples.items():
 assert medians["GPT"] < 1.5 * medians["real, unseen"]
 
 # %% [markdown]
-# The longest pieces are phrases that everybody uses. Neither model copies more than people do; rather less, for
-# people make fewer mistakes within a phrase. Is that always so? Ours has read each sentence only a few times.
+# The longest pieces are phrases that many people use. Our GPT does not copy more than people do. Is that always so?
+# It has read each sentence only a few times.
 #
-# **Predict, then run.** We train another one on the first reviews alone, about a hundred times over. What will it write, and what becomes of its perplexity in
-# validation?
+# **Predict, then run.** We train another one on the first 1,500 characters alone, more than a hundred times over.
+# What will it write, and what becomes of its perplexity in validation?
 
 # %%
 few = train_text[:1500]
@@ -901,15 +948,18 @@ print(f"longest copy: {len(copied)} characters")
 assert len(copied) > 1.5 * medians["real, unseen"]
 
 # %% [markdown]
-# It recites. The same architecture, the same loss: what decides is how often it sees a text, and how many weights it has
-# for it. Large models, too, recite texts that stood in their training data many times, private ones among them (Carlini
-# and others, 2021). The test above is the simplest of those that are used to find out.
+# It recites, and the more surely it recites, the worse it is in validation: whatever comes there, it is sure of
+# something else. The same architecture, the same loss: what decides is how often it sees a text, and how many weights
+# it has for it. Large models, too, recite some of their training texts, above all those that stood there many times,
+# and private ones among them (Carlini and others, 2021). The test above is the simplest of those that are used to
+# find out.
 
 # %% [markdown]
 # ## 9 · The test, once
 #
 # All choices are made: n and discount of the rivals, tokens, sizes and steps of the GPT. Now the test text, once. The
-# rival is the one that was best in validation.
+# rival is the one that was best in validation. The headline figure is the perplexity of the GPT *divided* by the
+# rival's: below 1 the GPT has won, above 1 counting has.
 
 # %%
 rival_nats = rival_surprises(*best_rival, chosen[best_rival], test_text)
@@ -929,12 +979,12 @@ report("language_model.test_perplexity", of_gpt, data=reviews, lower_is_better=T
 # %% [markdown]
 # ## Recap
 #
-# 1. Perplexity is e to the power of the mean surprise. Models with different tokens are compared by the surprise of the
-#    whole text.
+# 1. Perplexity is e to the power of the mean surprise. Models with different tokens are compared by the surprise of
+#    the whole text.
 # 2. An n-gram counts what followed. Smoothed by a discount, with n chosen in validation, it is a strong rival; and
 #    mixed with a GPT it is better than either alone.
-# 3. Byte pairs are tokens between letters and words. A GPT is an encoder with a causal mask, asked at every place for
-#    the *next* token: not for the one that it reads.
+# 3. Byte pairs are tokens between letters and words. A GPT is an encoder with a causal mask, asked at every place
+#    for the *next* token: not for the one that it reads.
 # 4. Temperature and top-p decide how boldly it writes. A cache of keys and values spares reading everything again.
 # 5. The longest copied piece, beside that of real text, tells what was learned by heart.
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from course.checking import engine
 from course.checking.engine import Exercise
 from course.exercises import check
 
@@ -56,6 +55,8 @@ class AnswersOfALesson:
             result = check(name, answer, seed=seed)
             assert result.status == "wrong", str(result)
             assert any(word in result.message for word in words), result.message
+            if "it was stopped after" in result.message:
+                break  # each draw would take the whole limit
 
     def test_every_right_answer_is_accepted_however_it_is_written(self, name, answer):
         accept(name, answer, range(3))
@@ -85,16 +86,7 @@ class AnswersOfALesson:
 
 
 def accept(name: str, answer: Any, seeds: Iterable[int]) -> None:
-    """Fail the test where with one of the seeds an answer is taken for wrong or computes too long.
-
-    The engine's limit goes by the clock, which also runs while other tests have the processor. So
-    here it is wide, and the same limit holds for processor time.
-    """
-    limit = engine.TIME_LIMIT
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "TIME_LIMIT", 60)
-        for seed in seeds:
-            start = time.process_time()
-            result = check(name, answer, seed=seed)
-            assert result.passed, str(result)
-            assert time.process_time() - start < limit
+    """Fail the test where one of the seeds shows an answer as wrong or as too slow."""
+    for seed in seeds:
+        result = check(name, answer, seed=seed)
+        assert result.passed, str(result)

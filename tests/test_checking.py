@@ -10,6 +10,7 @@ import sys
 import time
 import types
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -656,6 +657,22 @@ def test_the_shown_seed_repeats_the_failing_case():
 def test_the_smallest_failing_case_is_shown_with_inputs_expected_and_got():
     rows = [line.partition(" = ")[0] for line in checked(lambda x: x + 5).case.splitlines()]
     assert rows == ["x", "expected", "got"]
+
+
+def test_a_dictionary_is_shown_with_a_line_for_each_key_and_counts_on_one_line():
+    case = Case(({"a": Counter({1: 2, 3: 4}), "b": np.zeros((2, 1))},), 0)
+    text = checked(lambda x: 1, judged(case)).case
+    assert "x = a: {1: 2, 3: 4}\n    b: [[0.]\n" in text.replace("'", "")
+
+
+def test_an_exercise_says_what_should_stop_a_function_that_calls_itself_without_end():
+    def endless(x):
+        return endless(x)
+
+    assert "What should stop it?" in checked(endless).message
+    exercise = judged(Case((1,), 2), advice=(("RecursionError", "Stop at 0."),))
+    message = checked(endless, exercise).message
+    assert "Stop at 0." in message and "What" not in message
 
 
 def test_a_known_mistake_is_named():

@@ -181,7 +181,8 @@ def test_a_lesson_runs_where_its_first_cell_added_only_what_was_missing(colab, l
     notebook, expected = half_answered(ROOT / "lessons" / f"{lesson}.py", 0, hand_back)
     first = code_cells(notebook)[0]
     again = nbformat.v4.new_code_cell(first.source)
-    notebook.cells.insert(notebook.cells.index(first) + 1, again)
+    if lesson == LESSONS[0]:  # the cell is the same in all, and takes seconds
+        notebook.cells.insert(notebook.cells.index(first) + 1, again)
     versions = "import IPython, numpy\nprint(IPython.__version__, numpy.__version__)"
     notebook.cells.append(nbformat.v4.new_code_cell(versions))
     run_on_colab(colab, notebook, tmp_path)
@@ -189,7 +190,8 @@ def test_a_lesson_runs_where_its_first_cell_added_only_what_was_missing(colab, l
     added = after - before
     assert before < after
     assert shown(first) == f"Added to what Colab has: {', '.join(sorted(added))}\n"
-    assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
+    if lesson == LESSONS[0]:
+        assert shown(again) == "Added to what Colab has: nothing, all of it was there\n"
     assert shown(notebook.cells[-1]) == f"{FLOOR['ipython']} {FLOOR['numpy']}\n"
     names = {line.partition("==")[0] for line in added}
     assert DISTRIBUTION in names and names <= {DISTRIBUTION, *LACKING}

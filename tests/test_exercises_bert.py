@@ -36,14 +36,15 @@ def split_again(word, pieces, start=0):
     return ["[UNK]"]
 
 
-def split_by_shortening(word, pieces):
+def split_by_shortening(word, pieces, keep_found=False):
+    """Right, but where it keeps what it found before the place where nothing fits."""
     result, rest, mark = [], word, ""
     while rest:
         part = rest
         while part and mark + part not in pieces:
             part = part[:-1]
         if not part:
-            return ["[UNK]"]
+            return [*result, "[UNK]"] if keep_found else ["[UNK]"]
         result.append(mark + part)
         rest, mark = rest[len(part) :], "##"
     return result
@@ -64,16 +65,7 @@ def split_without_marks(word, pieces):
 
 
 def split_with_the_rest_unknown(word, pieces):
-    result, rest, mark = [], word, ""
-    while rest:
-        part = rest
-        while part and mark + part not in pieces:
-            part = part[:-1]
-        if not part:
-            return [*result, "[UNK]"]
-        result.append(mark + part)
-        rest, mark = rest[len(part) :], "##"
-    return result
+    return split_by_shortening(word, pieces, keep_found=True)
 
 
 def split_never_marked(word, pieces):
@@ -89,6 +81,34 @@ def split_never_marked(word, pieces):
     return result
 
 
+def split_with_marks_counted(word, pieces):
+    result, start = [], 0
+    while start < len(word):
+        mark, end = "##" if start else "", len(word)
+        while end > start and mark + word[start:end] not in pieces:
+            end -= 1
+        if end == start:
+            return ["[UNK]"]
+        result.append(mark + word[start:end])
+        start += len(mark + word[start:end])
+    return result
+
+
+def split_in_any_way(word, pieces):
+    """Also where the longest piece leads nowhere."""
+    ways = {0: []}
+    for end in range(1, len(word) + 1):
+        for start in range(end):
+            piece = ("##" if start else "") + word[start:end]
+            if start in ways and piece in pieces:
+                ways[end] = max(ways.get(end, []), [*ways[start], piece], key=reading_order)
+    return ways.get(len(word), ["[UNK]"])
+
+
+def reading_order(pieces):
+    return [len(piece) for piece in pieces]
+
+
 SPLIT_WORD = {
     "wrong": [
         (split_shortest, "shortest"),
@@ -99,6 +119,8 @@ SPLIT_WORD = {
         (lambda word, pieces: " ".join(split_word(word, pieces)), "a list is asked for"),
         (lambda word, pieces: [word[0], *("##" + letter for letter in word[1:])], "is right"),
         (lambda word, pieces: split_word(word, pieces)[:1], "go on behind it"),
+        (split_with_marks_counted, "Letters are skipped"),
+        (split_in_any_way, "never goes back"),
     ],
     "right": [split_again, split_by_shortening, lambda word, pieces: split_word(word, pieces)],
 }
@@ -135,9 +157,10 @@ def masked_with(
     shares=(0.8, 0.1),
     lowest=FIRST,
     elsewhere=NOT_ASKED,
+    draw=lambda tokens: torch.rand(tokens.shape),
 ):
     def answer(tokens, num_symbols, rate=0.15):
-        chosen, kind = choose(tokens, rate), torch.rand(tokens.shape)
+        chosen, kind = choose(tokens, rate), draw(tokens)
         inputs, targets = tokens.clone(), torch.full_like(tokens, elsewhere)
         targets[chosen] = tokens[chosen]
         inputs[chosen & (kind < shares[0])] = MASK
@@ -151,6 +174,12 @@ def masked_with(
 def masked_targets_of_the_inputs(tokens, num_symbols, rate=0.15):
     inputs, targets = masked(tokens, num_symbols, rate)
     return inputs, torch.where(targets == NOT_ASKED, targets, inputs)
+
+
+def masked_with_one_random_token(tokens, num_symbols, rate=0.15):
+    inputs, targets = masked(tokens, num_symbols, rate)
+    swapped = (targets != NOT_ASKED) & (inputs != targets) & (inputs != MASK)
+    return torch.where(swapped, torch.randint(FIRST, num_symbols, (1,)), inputs), targets
 
 
 def masked_a_second_time(tokens, num_symbols, rate=0.15):
@@ -176,11 +205,23 @@ MASKED = {
         (lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols, rate)[0], "results"),
         (lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols, 0.3), "was chosen"),
         (lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols // 2, rate), "reach"),
+        (lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols), "rate=0.4"),
+        (
+            masked_with(choose=lambda t, rate: (torch.rand(t.shape) < rate) & (t > FIRST)),
+            "never chosen, and it is not special",
+        ),
+        (
+            masked_with(choose=lambda t, rate: (torch.rand(t.shape[1]) < rate) & (t >= FIRST)),
+            "same places",
+        ),
+        (masked_with(draw=lambda t: torch.rand(len(t), 1).expand(t.shape)), "not for each row"),
+        (masked_with_one_random_token, "draw one for each place"),
         (lambda tokens, num_symbols, rate=0.15: (tokens, tokens.clone()), "Every place"),
         (lambda tokens, num_symbols, rate=0.15: masked(tokens.float(), num_symbols), "torch.int64"),
     ],
     "right": [
         lambda tokens, num_symbols, rate=0.15: masked(tokens, num_symbols, rate),
+        masked_by_loop,
         masked_in_place,
         masked_with(),
     ],
@@ -255,6 +296,13 @@ LOGITS_WHERE_ASKED = {
             "another order",
         ),
         (lambda hidden, targets, head: head(hidden[targets > 0]), ("shape", "it should be")),
+        (lambda hidden, targets, head: head(hidden[targets]), "holds tokens"),
+        (
+            lambda hidden, targets, head: head(
+                torch.masked_select(hidden, (targets != NOT_ASKED)[..., None])
+            ),
+            "leaves them whole",
+        ),
     ],
     "right": [
         lambda hidden, targets, head: logits_where_asked(hidden, targets, head),
@@ -291,6 +339,11 @@ MEAN_SURPRISE = {
         (lambda z, y: functional.cross_entropy(z.softmax(1), y), "itself"),
         (lambda z, y: -right_ones(z.log_softmax(0), y).mean(), "over the places"),
         (lambda z, y: -right_ones(z.softmax(1), y).log().mean(), "became 0"),
+        (lambda z, y: -(right_ones(z.softmax(1), y) + 1e-9).log().mean(), "hides how wrong"),
+        (lambda z, y: -right_ones(z.softmax(1), y).clamp(1e-30).log().mean(), "hides how wrong"),
+        (lambda z, y: -z.log_softmax(1)[:, y].mean(), "one target"),
+        (lambda z, y: -(z.softmax(1) * z.log_softmax(1)).sum(1).mean(), "entropy"),
+        (lambda z, y: -z.log_softmax(1).gather(1, y).mean(), "[M, 1]"),
         (lambda z, y: functional.cross_entropy(z, y).item(), ("learned", "float", "tensor")),
         (lambda z, y: functional.cross_entropy(z, y).detach(), "learned"),
     ],
@@ -324,6 +377,12 @@ MASKED_LOSS = {
             lambda z, t, asked: functional.cross_entropy(z[asked], t),
             "equal length",
         ),
+        (
+            lambda z, t, asked: functional.cross_entropy(z, t.masked_fill(~asked, -100)),
+            "equal length",
+        ),
+        (lambda z, t, asked: each(z.masked_fill(~asked[..., None], -math.inf), t).mean(), "-inf"),
+        (lambda z, t, asked: functional.cross_entropy(z[asked.long()], t), "0 and 1"),
     ],
     "right": [
         lambda logits, tokens, asked: masked_loss(logits, tokens, asked),
@@ -372,6 +431,15 @@ def batches_from_the_end(lengths, most_tokens):
     return batches
 
 
+def batches_by_index(lengths, most_tokens):
+    return [[lengths.index(n) for n in batch] for batch in batches_of_lengths(lengths, most_tokens)]
+
+
+def batches_of_those_that_fit(lengths, most_tokens):
+    found = batches_by_length(lengths, most_tokens)
+    return [batch for batch in found if max(lengths[place] for place in batch) <= most_tokens]
+
+
 BATCHES_BY_LENGTH = {
     "wrong": [
         (batches_with(order=lambda place: place), "old order"),
@@ -390,6 +458,8 @@ BATCHES_BY_LENGTH = {
         (batches_of_lengths, "places"),
         (lambda lengths, most_tokens: [[place] for place in range(len(lengths))], "is right"),
         (lambda lengths, most_tokens: list(range(len(lengths))), "list of lists"),
+        (batches_by_index, "finds only the first"),
+        (batches_of_those_that_fit, "a batch alone"),
     ],
     "right": [
         lambda lengths, most_tokens: batches_by_length(lengths, most_tokens),
@@ -413,4 +483,4 @@ ANSWERS = {
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
     answers = ANSWERS
-    num_draws = 100
+    num_draws = 40

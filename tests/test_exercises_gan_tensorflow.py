@@ -291,20 +291,9 @@ def step_by(
     return step
 
 
-def one_tape_twice(self, real):
-    with tf.GradientTape() as tape:
-        fake = self.generator(noise_for(self, real), training=True)
-        fake_logits = self.discriminator(fake, training=True)
-        other = self.discriminator_loss(self.discriminator(real, training=True), fake_logits)
-        one = self.generator_loss(fake_logits)
-    move(self, "discriminator", tape, other)
-    move(self, "generator", tape, one)
-    return both_losses(one, other)
-
-
-def both_at_once(self, real):
-    """Both losses first, then both moves."""
-    with tf.GradientTape(persistent=True) as tape:
+def both_at_once(self, real, persistent=True):
+    """Both losses first, then both moves. persistent: the tape answers more than once."""
+    with tf.GradientTape(persistent) as tape:
         fake = self.generator(noise_for(self, real), training=True)
         fake_logits = self.discriminator(fake, training=True)
         other = self.discriminator_loss(self.discriminator(real, training=True), fake_logits)
@@ -426,7 +415,7 @@ def with_fakes_cut_off(self, real):
 GAME = {
     "wrong": [
         (game_by(never_compiled), "optimizer"),
-        (game_by(one_tape_twice), "answers once"),
+        (game_by(lambda self, real: both_at_once(self, real, False)), "answers once"),
         (game_by(moves_everything), ("its own", "did not move as")),
         (game_by(both_at_once), "before the discriminator had moved"),
         (game_by(generator_first), "before the discriminator had moved"),

@@ -1,5 +1,6 @@
 """Lesson 06: every exercise turns away plausible mistakes and takes different right answers."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -49,6 +50,8 @@ PERPLEXITY = {
         (lambda p: torch.prod(p) ** (-1 / len(p)), "becomes 0"),
         (lambda p: torch.exp(-(p * p.log()).sum()), "entropy"),
         (lambda p: torch.exp(-p.log()), "shape"),
+        (lambda p: -torch.exp(p.log().mean()), "belongs to the logarithm"),
+        (lambda p: torch.exp(-p.log().mean()).item(), "return the tensor"),
         (perplexity_prints, "return"),
     ],
     "right": [
@@ -122,6 +125,25 @@ def smoothed_unseen_context_raises(token, context, followers, num_symbols, disco
     return kept / counts.total()
 
 
+def smoothed_without_the_empty_context(token, context, followers, num_symbols, discount):
+    if len(context) == 0:
+        return 1 / num_symbols
+    shorter = smoothed_without_the_empty_context(
+        token, context[1:], followers, num_symbols, discount
+    )
+    if context not in followers:
+        return shorter
+    counts = followers[context]
+    kept = max(counts[token] - discount, 0) / counts.total()
+    return kept + discount * len(counts) / counts.total() * shorter
+
+
+def smoothed_stops_at_empty_bytes(token, context, followers, num_symbols, discount):
+    if context == b"":
+        return 1 / num_symbols
+    return smoothed_stops_at_empty_bytes(token, context[1:], followers, num_symbols, discount)
+
+
 def smoothed_of_the_longest_alone(token, context, followers, num_symbols, discount):
     counts = followers.get(context, {})
     if not counts:
@@ -158,7 +180,9 @@ SMOOTHED_PROBABILITY = {
         (smoothed(start=lambda num_symbols: 0), "1 / num_symbols"),
         (smoothed(start=lambda num_symbols: 1), "1 / num_symbols"),
         (smoothed_where_missing, "always adds its share"),
-        (smoothed_without_end, "without end"),
+        (smoothed_without_end, "empty context"),
+        (smoothed_without_the_empty_context, "stands *behind* it"),
+        (smoothed_stops_at_empty_bytes, "a tuple as well as bytes"),
         (smoothed_unseen_context_raises, "Not every context"),
         (smoothed_of_the_longest_alone, "it should be"),
         (smoothed_notes_what_it_is_asked, "in place"),
@@ -237,6 +261,18 @@ def merge_in_steps_of_two(tokens, pair, new):
     return result
 
 
+def merge_neighbours(tokens, pair, new):
+    result = []
+    for first, second in itertools.pairwise(tokens):
+        result.append(new if (first, second) == pair else first)
+    return result
+
+
+def merge_as_text(tokens, pair, new):
+    text = " ".join(str(token) for token in tokens)
+    return [int(part) for part in text.replace(f"{pair[0]} {pair[1]}", f"{new}").split()]
+
+
 def merge_in_place(tokens, pair, new):
     place = 0
     while place < len(tokens) - 1:
@@ -263,6 +299,8 @@ MERGE = {
         (lambda t, p, n: tuple(merge(t, p, n)), "tuple"),
         (lambda t, p, n: np.array(merge(t, p, n)), "list"),
         (merge_in_place, "in place"),
+        (merge_neighbours, "Two things"),
+        (merge_as_text, "not their digits"),
     ],
     "right": [lambda *arguments: merge(*arguments), merge_by_place, merge_recursively],
 }
@@ -288,6 +326,16 @@ def shifted(finish):
     return loss_of(lambda t: t[:, :-1], lambda t: t[:, 1:], finish)
 
 
+def loss_after_a_cut(model, tokens):
+    tokens = tokens[:, :-1]
+    return functional.cross_entropy(model(tokens)[:, :-1].transpose(1, 2), tokens[:, 1:])
+
+
+def loss_after_a_cut_of_the_wrong_end(model, tokens):
+    tokens = tokens[:, :-1]
+    return functional.cross_entropy(model(tokens)[:, 1:].transpose(1, 2), tokens[:, 1:])
+
+
 def loss_without_slopes(model, tokens):
     with torch.no_grad():
         return next_token_loss(model, tokens)
@@ -301,8 +349,11 @@ NEXT_TOKEN_LOSS = {
         (loss_of(lambda t: t[:, 1:], lambda t: t[:, :-1]), "backwards"),
         (loss_of(lambda t: t, lambda t: torch.roll(t, -1, 1)), "ring"),
         (loss_of(lambda t: t, lambda t: torch.roll(t, 1, 1)), "wrong way"),
-        (loss_of(lambda t: t[:, :-2], lambda t: t[:, 2:]), ("it should be", "NaN")),
+        (loss_of(lambda t: t[:, :-2], lambda t: t[:, 2:]), "moved the targets twice"),
+        (loss_of(lambda t: t[:, :-1], lambda t: t[:, :-1] + 1), "list of symbols"),
         (loss_of(lambda t: t, lambda t: t[:, 1:]), "equal length"),
+        (loss_after_a_cut, "never asked for"),
+        (loss_after_a_cut_of_the_wrong_end, "only copy"),
         (
             shifted(lambda x, y: functional.cross_entropy(x.mT, y, reduction="sum")),
             "sum over all tokens",
@@ -320,7 +371,8 @@ NEXT_TOKEN_LOSS = {
         (shifted(lambda x, y: functional.cross_entropy(x.mT, y).exp()), "perplexity"),
         (shifted(lambda x, y: functional.cross_entropy(x.mT, y) / math.log(2)), "nats"),
         (loss_without_slopes, "can be learned"),
-        (lambda model, tokens: next_token_loss(model, tokens).item(), ("float", "number")),
+        (lambda model, tokens: next_token_loss(model, tokens).item(), "without `.item()`"),
+        (lambda model, tokens: model.logits.sum(), "never asked"),
     ],
     "right": [
         lambda model, tokens: next_token_loss(model, tokens),
@@ -451,6 +503,35 @@ class CachesAlwaysThere(Pieces):
         return x
 
 
+class RowsForTokens(Pieces):
+    def mask(self, tokens, seen):
+        return causal_mask(len(tokens), seen)
+
+
+class CachesZipped(Pieces):
+    def through(self, x, mask, caches):
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block(x, mask, cache)
+        return x
+
+
+class AllCachesForEach(Pieces):
+    def through(self, x, mask, caches):
+        for block in self.blocks:
+            x = block(x, mask, caches)
+        return x
+
+
+class HeadNotTurned(Pieces):
+    def head(self, x):
+        return self.norm(x) @ self.embedding.of_token.weight
+
+
+class HeadEmbeds(Pieces):
+    def head(self, x):
+        return self.embedding(self.norm(x))
+
+
 class Loop(Reference):
     """A style of its own: a mask of numbers that are added."""
 
@@ -487,6 +568,11 @@ GPT = {
         (HeadOfItsOwn, "weights of its own"),
         (ModuleListCalled, "loop over it"),
         (CachesAlwaysThere, "None unless given"),
+        (RowsForTokens, "number of rows"),
+        (CachesZipped, "None unless given"),
+        (AllCachesForEach, "one cache"),
+        (HeadNotTurned, "x @ weights.T"),
+        (HeadEmbeds, "the other way"),
     ],
     "right": [Renamed, Pieces, Loop],
 }
@@ -541,6 +627,17 @@ def weights_temperature_last(logits, temperature=1.0, top_p=1.0):
     return torch.where(kept, logits / temperature, float("-inf")).softmax(-1)
 
 
+def weights_along_the_rows(logits, temperature=1.0, top_p=1.0):
+    ordered, tokens = (logits / temperature).softmax(0).sort(0, descending=True)
+    kept = torch.where(ordered.cumsum(0) - ordered < top_p, ordered, 0.0)
+    return torch.zeros_like(kept).scatter(0, tokens, kept / kept.sum(0))
+
+
+def weights_of_logits_of_0(logits, temperature=1.0, top_p=1.0):
+    kept = sampling_weights(logits, temperature, top_p) > 0
+    return torch.where(kept, logits / temperature, 0.0).softmax(-1)
+
+
 SAMPLING_WEIGHTS = {
     "wrong": [
         (weigh(lambda x, t: x.softmax(-1)), "temperature is not used"),
@@ -553,6 +650,11 @@ SAMPLING_WEIGHTS = {
         (weigh(rescale=lambda kept: kept.softmax(-1)), "second softmax"),
         (weigh(descending=False), "*unlikely*"),
         (weigh(back=lambda tokens, kept: kept), "order of their size"),
+        (weigh(back=lambda tokens, kept: kept.gather(-1, tokens)), "put *to* its place"),
+        (weigh(back=lambda tokens, kept: kept[tokens]), "put *to* its place"),
+        (weigh(stays=lambda ordered, p: ordered >= p), "*sum*"),
+        (weights_along_the_rows, "last axis"),
+        (weights_of_logits_of_0, "not the probability 0"),
         (weights_above, "*sum*"),
         (weights_temperature_last, "temperature comes first"),
         (weigh(rescale=lambda kept: kept / kept.sum()), "each row"),
@@ -658,6 +760,34 @@ def add_joins_always(self, keys, values):
     return self.keys, self.values
 
 
+def add_keeps_only_new(self, keys, values):
+    self.keys, self.values = keys, values
+    return self.keys, self.values
+
+
+def add_sums(self, keys, values):
+    self.keys = keys if self.keys is None else self.keys + keys
+    self.values = values if self.values is None else self.values + values
+    return self.keys, self.values
+
+
+def add_twice_at_first(self, keys, values):
+    if self.keys is None:
+        self.keys, self.values = keys, values
+    return KeyValueCache.add(self, keys, values)
+
+
+def add_asks_a_tensor(self, keys, values):
+    if not self.keys:
+        self.keys, self.values = keys, values
+        return keys, values
+    return KeyValueCache.add(self, keys, values)
+
+
+def add_gives_a_list(self, keys, values):
+    return list(KeyValueCache.add(self, keys, values))
+
+
 KEY_VALUE_CACHE = {
     "wrong": [
         (joined_along(1), "axis 2"),
@@ -672,8 +802,12 @@ KEY_VALUE_CACHE = {
         (cache_with(add_swaps), "changed places"),
         (cache_with(add_returns_nothing), "None"),
         (cache_with(add_joins_always), "first call"),
+        (cache_with(add_keeps_only_new), "thrown away"),
+        (cache_with(add_sums), "adds up the numbers"),
+        (cache_with(add_twice_at_first), "taken twice"),
+        (cache_with(add_asks_a_tensor), "`self.keys is not None` tells"),
     ],
-    "right": [SameCache, CacheOfParts, CacheFromEmpty],
+    "right": [SameCache, CacheOfParts, CacheFromEmpty, cache_with(add_gives_a_list)],
 }
 
 
@@ -765,6 +899,19 @@ def copy_too_eager(sample, text):
     return longest
 
 
+def copy_on_behind_each(sample, text):
+    best, start = "", 0
+    while start < len(sample):
+        piece = next(copies(sample[start : start + 1], text), "")
+        while piece and start + len(piece) < len(sample):
+            longer = sample[start : start + len(piece) + 1]
+            if longer not in text:
+                break
+            piece = longer
+        best, start = max(best, piece, key=len), start + max(len(piece), 1)
+    return best
+
+
 LONGEST_COPY = {
     "wrong": [
         (copy_of_words, "whole words"),
@@ -777,6 +924,10 @@ LONGEST_COPY = {
         (lambda sample, text: longest_copy(text, sample).upper(), "no piece of the sample"),
         (lambda sample, text: sample, ("does not stand", "no piece")),
         (copy_too_eager, "seconds"),
+        (copy_on_behind_each, "begin *within* it"),
+        (lambda sample, text: longest_copy(sample.lower(), text.lower()), "different letters"),
+        (lambda s, t: max([word for word in s.split() if word in t] + [""], key=len), "single"),
+        (lambda sample, text: max(copies(sample, text), key=len), "not even a letter"),
     ],
     "right": [
         lambda sample, text: longest_copy(sample, text),
@@ -801,4 +952,4 @@ ANSWERS = {
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
     answers = ANSWERS
-    num_draws = 100
+    num_draws = 40

@@ -628,4 +628,4 @@ ANSWERS = {
 class TestAnswers(AnswersOfALesson):
     exercises = EXERCISES
     answers = ANSWERS
-    num_draws = 120
+    num_draws = 60

@@ -58,7 +58,7 @@ def test_fine_tuning_learns_and_comes_to_the_same_weights_with_the_same_seed(enc
     found = []
     for seed in (1, 1, 2):
         classifier = classifier_like(encoder, True, seed)
-        fine_tune(classifier, texts, labels, 1e-2, 8, seed)
+        fine_tune(classifier, texts, labels, 1e-2, 20, seed)
         found.append(classifier)
     assert torch.equal(weights(found[0]), weights(found[1]))
     assert not torch.equal(weights(found[0]), weights(found[2]))

@@ -148,7 +148,7 @@ def test_what_is_quick_enough_returns_or_raises_as_it_is(own_handler):
 
 def test_work_that_ends_just_in_time_leaks_no_interrupt(own_handler):
     for step in range(12):
-        pause = LIMIT + time_limit.POKE_SECONDS + (step - 6) / 1000
+        pause = time_limit.MOST_PATIENCE * LIMIT + time_limit.POKE_SECONDS + (step - 6) / 1000
         try:
             result = run_limited(lambda pause=pause: time.sleep(pause), LIMIT)
         except TimeIsUp:
@@ -180,8 +180,19 @@ def raise_in_this_thread():
 def test_a_signal_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
     monkeypatch.setattr(time_limit, "POKE_SECONDS", PATIENCE)  # none from the watchdog
     arrives_in_join(lambda: signal.raise_signal(signal.SIGINT), monkeypatch)
-    assert run_limited(lambda: time.sleep(2 * LIMIT) or "done", LIMIT) == "done"
+    pause = (time_limit.MOST_PATIENCE + 1) * LIMIT
+    assert run_limited(lambda: time.sleep(pause) or "done", LIMIT) == "done"
     assert own_handler == []
+
+
+def test_work_that_others_keep_from_the_processor_has_more_time_by_the_clock(monkeypatch):
+    """The processor's clock stands still, as it would if others had the processor."""
+    started = time.monotonic()
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)
+    assert run_limited(lambda: time.sleep(2 * LIMIT) or "done", LIMIT) == "done"
+    with pytest.raises(TimeIsUp):
+        run_limited(loops, LIMIT)
+    assert time.monotonic() - started > (2 + time_limit.MOST_PATIENCE) * LIMIT
 
 
 def test_an_exception_that_comes_after_the_end_is_dropped(own_handler, monkeypatch):
@@ -251,6 +262,31 @@ def test_one_long_call_that_cannot_be_stopped_is_reported_once(monkeypatch):
     with pytest.raises(TimeIsUp):
         run_limited(work, 0.01, lambda: reports.append("stuck"))
     assert reports == ["stuck"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.01])
+def test_no_later_error_is_shown_as_one_during_the_handling_of_a_stop(seconds):
+    def work():
+        while True:
+            with np.errstate(all="ignore"):  # a stop can fall into the end of a `with`
+                np.sort(np.arange(10_000.0))
+
+    for _ in range(5):
+        with contextlib.suppress(TimeIsUp):
+            run_limited(work, seconds)
+        assert sys.exception() is None
+    with pytest.raises(ZeroDivisionError) as caught:
+        1 / 0  # noqa: B018
+    assert caught.value.__context__ is None
+
+
+def test_what_was_being_handled_is_still_being_handled_afterwards():
+    try:
+        {}[1]
+    except KeyError as error:
+        with contextlib.suppress(TimeIsUp):
+            run_limited(loops, LIMIT)
+        assert sys.exception() is error
 
 
 def test_an_import_that_is_under_way_may_finish(tmp_path, monkeypatch):

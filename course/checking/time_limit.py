@@ -18,11 +18,14 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 POKE_SECONDS = 0.05  # between two attempts to stop an answer that swallows the first
+MOST_PATIENCE = 3  # times the limit, by the clock, for an answer that computes little meanwhile
 STUCK_SECONDS = 2.0  # after the limit, when one long call into C is the likely reason
 
 OWN_FOLDER = str(Path(__file__).parent)
 
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_handled_exception = ctypes.pythonapi.PyErr_SetHandledException
+_set_handled_exception.restype = None
 
 
 class TimeIsUp(BaseException):
@@ -37,15 +40,31 @@ class _Clock:
     """What the watchdog, the signal handler and the tracer need to agree on."""
 
     def __init__(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
+        self.seconds = seconds
+        self.started, self.started_computing = time.monotonic(), time.process_time()
         self.finished = False
         self.sent_asynchronously = False
+
+    def time_is_up(self) -> bool:
+        """Whether the limit is over, by the clock and in processor time.
+
+        While other programs have the processor, the clock goes on and the answer does not.
+        """
+        passed = time.monotonic() - self.started
+        computed = time.process_time() - self.started_computing
+        return passed >= self.seconds * (MOST_PATIENCE if computed < self.seconds else 1)
 
 
 def run_limited(
     work: Callable[[], Result], seconds: float, on_stuck: Callable[[], None] = lambda: None
 ) -> Result:
-    """Return `work()`; stop it with TimeIsUp after so many seconds.
+    """Return `work()`; stop it with TimeIsUp after so many seconds of computing.
+
+    By the clock, work that waits, or whose processor others use, has MOST_PATIENCE times as long.
+
+    What is raised in a tracer can leave Python believing that it is still being handled; then every
+    later error in the notebook would be shown as one "during handling" of it. So the exception
+    that was being handled before is put back.
 
     On the main thread a watchdog sends SIGINT, whose handler raises; on any other thread (a
     subshell of the kernel), and where the answer took SIGINT over, Python's asynchronous
@@ -56,6 +75,24 @@ def run_limited(
         TimeIsUp: the time was used up.
         Interrupted: the person interrupted the kernel.
     """
+    handled, result, raised = sys.exception(), None, None
+    try:
+        result = _run_under_watch(work, seconds, on_stuck)
+    except BaseException as error:
+        raised = error
+    if sys.exception() is not handled:
+        _set_handled_exception(ctypes.py_object(handled))
+    if raised is None:
+        return result
+    try:
+        raise raised
+    finally:
+        del raised  # it refers to this frame, and this frame to it
+
+
+def _run_under_watch(
+    work: Callable[[], Result], seconds: float, on_stuck: Callable[[], None]
+) -> Result:
     clock = _Clock(seconds)
     wake = threading.Event()
     on_main = threading.current_thread() is threading.main_thread()
@@ -64,7 +101,7 @@ def run_limited(
     previous_trace = sys.gettrace()
 
     def handler(number: int, frame: FrameType | None) -> None:
-        if time.monotonic() < clock.deadline:
+        if not clock.time_is_up():
             raise Interrupted
         if not clock.finished:
             _raise_again_at_next_line(frame, clock)
@@ -80,12 +117,15 @@ def run_limited(
     def watch() -> None:
         if wake.wait(seconds):
             return
-        warned = False
+        while not clock.time_is_up():
+            if wake.wait(POKE_SECONDS):
+                return
+        up_since, warned = time.monotonic(), False
         while not wake.wait(POKE_SECONDS):
             # Half a library would harm the kernel: an import that is under way may finish.
             if not _is_importing(sys._current_frames().get(thread)):
                 poke()
-            if not warned and time.monotonic() > clock.deadline + STUCK_SECONDS:
+            if not warned and time.monotonic() > up_since + STUCK_SECONDS:
                 warned = True
                 on_stuck()
 

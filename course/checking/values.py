@@ -104,7 +104,7 @@ def shown(value: Any, limit: int = 600) -> str:
         text = np.array2string(array, precision=4, suppress_small=True, threshold=24, edgeitems=2)
         text += f"  (shape {tuple(array.shape)}, {dtype_name(value)})"
     elif isinstance(value, dict) and len(value) <= _REPR.maxdict:
-        text = "\n".join(f"{key!r}: {shown(item, limit)}" for key, item in value.items())
+        text = "\n".join(f"{key!r}: {_item(item, limit)}" for key, item in value.items())
     elif isinstance(value, tuple | list) and len(value) <= limit and _holds_arrays(value):
         text = "\n".join(shown(item, limit) for item in value)
     elif isinstance(value, float | np.floating):
@@ -112,6 +112,12 @@ def shown(value: Any, limit: int = 600) -> str:
     else:
         text = _REPR.repr(value)
     return text if len(text) <= limit else text[:limit] + " …"
+
+
+def _item(value: Any, limit: int) -> str:
+    """A value of a dictionary; where it is one itself, such as a Counter, on one line."""
+    flat = isinstance(value, dict) and not any(map(_holds_arrays, value.values()))
+    return _REPR.repr(dict(value)) if flat else shown(value, limit)
 
 
 def _holds_arrays(value: Any) -> bool:

@@ -6,6 +6,7 @@ import itertools
 import linecache
 import re
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from course.checking import source, values
@@ -207,7 +208,8 @@ def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "C
     if isinstance(problem, SystemExit):
         return f"it tried to end the program{where}; a function gives its result with `return`."
     if isinstance(problem, RecursionError):
-        return f"it calls itself without end{where}. What should stop it?"
+        advice = _advice(exercise.advice, problem) or "What should stop it?"
+        return f"it calls itself without end{where}. {advice}"
     if isinstance(problem, NotImplementedError) and text.startswith("raise NotImplementedError"):
         return (
             f"line {number} is still `raise NotImplementedError`, and Python stops there: put your "
@@ -215,10 +217,14 @@ def error(problem: BaseException, exercise: "Exercise", candidate: Any, case: "C
         )
     if isinstance(problem, MemoryError):
         return f"it asked for more memory than there is{where}. Which array is that large?"
-    words = _first_words(problem)
-    known = (*exercise.advice, *ADVICE)
-    advice = next((advice for pattern, advice in known if re.search(pattern, words)), "")
+    words, advice = _first_words(problem), _advice((*exercise.advice, *ADVICE), problem)
     return f"it stopped{where} with {words}{'' if words.endswith('.') else '.'} {advice}".strip()
+
+
+def _advice(known: Sequence[tuple[str, str]], problem: BaseException) -> str:
+    """The sentence beside the first pattern that an exception's words match, or ""."""
+    words = _first_words(problem)
+    return next((advice for pattern, advice in known if re.search(pattern, words)), "")
 
 
 def _failing_line(problem: BaseException, candidate: Any) -> tuple[int, str] | None:

@@ -41,7 +41,10 @@ class KeyValueCache:
         return 0 if self.keys is None else self.keys.shape[2]
 
     def add(self, keys, values):
-        """Put those of new tokens [B, H, T, D] behind the kept ones; all of them, [B, H, S, D]."""
+        """Keep those of T new tokens as well; return all keys and all values.
+
+        keys, values: [B, H, T, D] → two tensors [B, H, S, D], S tokens in all, the new ones last.
+        """
         if self.keys is not None:
             keys = torch.cat([self.keys, keys], dim=2)
             values = torch.cat([self.values, values], dim=2)

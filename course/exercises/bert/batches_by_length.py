@@ -99,6 +99,16 @@ def _lengths_instead(lengths: list[int], most_tokens: int) -> list[list[int]]:
     return [[lengths[place] for place in batch] for batch in found]
 
 
+def _first_of_equal_ones(lengths: list[int], most_tokens: int) -> list[list[int]]:
+    found = _lengths_instead(lengths, most_tokens)
+    return [[lengths.index(length) for length in batch] for batch in found]
+
+
+def _without_long_texts(lengths: list[int], most_tokens: int) -> list[list[int]]:
+    found = word_pieces.batches_by_length(lengths, most_tokens)
+    return [batch for batch in found if lengths[batch[0]] <= most_tokens]
+
+
 def _equal_numbers(lengths: list[int], most_tokens: int) -> list[list[int]]:
     """As many texts in each batch as of the longest ones fit."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -153,6 +163,15 @@ BATCHES_BY_LENGTH = Exercise(
             _lengths_instead,
             "Your lists hold lengths; they should hold places, such as those of "
             "`sorted(range(len(lengths)), key=…)`.",
+        ),
+        Mistake(
+            _first_of_equal_ones,
+            "`lengths.index(…)` finds only the first of several texts with this length. Sort the "
+            "places themselves: `sorted(range(len(lengths)), key=lengths.__getitem__)`.",
+        ),
+        Mistake(
+            _without_long_texts,
+            "A text with more than `most_tokens` tokens is left out; it becomes a batch alone.",
         ),
         Mistake(
             _equal_numbers,

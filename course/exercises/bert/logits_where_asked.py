@@ -135,6 +135,18 @@ LOGITS_WHERE_ASKED = Exercise(
             "The right places in another order: row by row is asked for, without a transpose.",
         ),
     ),
+    advice=(
+        (
+            "out of bounds",
+            "As an index, whole numbers are places, and `targets` holds tokens. A mask of True and "
+            "False chooses: `targets != NOT_ASKED`.",
+        ),
+        (
+            "cannot be multiplied",
+            "The head takes vectors, [M, C]. A mask [B, T] as an index of `hidden` leaves them "
+            "whole.",
+        ),
+    ),
     hints=(
         "How large is the head's result for all places, and how much of it does the loss look at?",
         "`targets != NOT_ASKED` is a mask [B, T]. Used as an index of `hidden`, it gives [M, C].",

@@ -17,7 +17,11 @@ FIRST = len(SPECIAL_TOKENS)
 
 def _masked_cases(rng: np.random.Generator) -> Iterator[Case]:
     """Counts lie within five standard deviations: a right answer fails once in a million draws."""
-    for shape, num_symbols, rate in (((2, 4), 12, 0.5), ((200, 100), 40, 0.15)):
+    for shape, num_symbols, rate in (
+        ((2, 4), 12, 0.5),
+        ((200, 100), 40, 0.15),
+        ((100, 60), 40, 0.4),
+    ):
         tokens = torch.tensor(rng.integers(FIRST, num_symbols, shape))
         tokens[:, 0], tokens[:, -1] = bert.CLS, bert.SEP
         if shape[0] > 2:
@@ -34,7 +38,7 @@ def _judge(got: Any, tokens: Tensor, num_symbols: int, rate: float) -> str | Non
     asked, special = targets != NOT_ASKED, tokens < FIRST
     if problem := _places(inputs, targets, tokens, asked, special):
         return problem
-    if problem := _share("of the tokens that are not special", "was chosen", asked[~special], rate):
+    if problem := _chosen(tokens, asked, special, rate):
         return problem
     to_mask, same = inputs[asked] == MASK, inputs[asked] == tokens[asked]
     what = "of the chosen tokens"
@@ -43,12 +47,33 @@ def _judge(got: Any, tokens: Tensor, num_symbols: int, rate: float) -> str | Non
             "every chosen token became [MASK]. When the model is used there is no [MASK] later; so "
             "10 % should become another token and 10 % stay."
         )
+    masks, chosen = (asked & (inputs == MASK)).sum(1), asked.sum(1)
+    if len(chosen) >= 100 and ((masks == 0) | (masks == chosen)).all():
+        return (
+            "to all chosen tokens of a row the same happens: draw a second number for each place, "
+            "not for each row."
+        )
     if problem := _share(what, "became [MASK]", to_mask, 0.8):
         return problem
     # A random token can be, by chance, the one that stood there.
     if problem := _share(what, "stayed as it was", same, 0.1 + 0.1 / (num_symbols - FIRST)):
         return problem
     return _random_tokens(inputs[asked][~to_mask & ~same], num_symbols)
+
+
+def _chosen(tokens: Tensor, asked: Tensor, special: Tensor, rate: float) -> str | None:
+    """Whether the places are chosen one by one, all with the same chance."""
+    many = len(tokens) >= 100
+    in_all_rows, in_no_row = (asked | special).all(0), ~asked.any(0)
+    if many and in_no_row[1:-1].any() and (in_all_rows | in_no_row).all():
+        return "in each row the same places were chosen: draw a number for each place of each row."
+    if many and not asked[tokens == FIRST].any():
+        return (
+            f"token {FIRST} was never chosen, and it is not special: those are 0 to {FIRST - 1}, "
+            "so `tokens >= len(SPECIAL_TOKENS)` are the others."
+        )
+    problem = _share("of the tokens that are not special", "was chosen", asked[~special], rate)
+    return f"with rate={rate}, {problem}" if problem else None
 
 
 def _random_tokens(drawn: Tensor, num_symbols: int) -> str | None:
@@ -59,13 +84,13 @@ def _random_tokens(drawn: Tensor, num_symbols: int) -> str | None:
         )
     if len(drawn) < 100:
         return None
-    if drawn.max() < 0.8 * num_symbols:
-        return f"the random tokens reach only to {int(drawn.max())} of {num_symbols - 1}."
-    if len(drawn.unique()) < 0.7 * (num_symbols - FIRST):
+    if len(drawn.unique()) < 0.3 * (num_symbols - FIRST):
         return (
             f"{len(drawn)} chosen places got only {len(drawn.unique())} different random tokens: "
             "draw one for each place, `torch.randint_like(tokens, …, num_symbols)`."
         )
+    if drawn.max() < 0.8 * num_symbols:
+        return f"the random tokens reach only to {int(drawn.max())} of {num_symbols - 1}."
     return None
 
 

@@ -17,9 +17,9 @@ from course.models import bert
 
 
 def _masked_loss_cases(rng: np.random.Generator) -> Iterator[Case]:
-    """By hand: the asked place has the probability 3/4; the other one must not count."""
-    logits = torch.tensor([[[0.0, math.log(3)], [5.0, 0.0]]])
-    yield _case(logits, torch.tensor([[1, 1]]), torch.tensor([[True, False]]))
+    """By hand: the asked place has the probability 3/4; the others must not count."""
+    logits = torch.tensor([[[0.0, math.log(3)], [5.0, 0.0], [4.0, 0.0]]])
+    yield _case(logits, torch.tensor([[1, 1, 1]]), torch.tensor([[True, False, False]]))
     for batch, num_tokens, symbols in ((2, 3, 4), (3, 5, 3), (1, 4, 6)):
         tokens = torch.tensor(rng.integers(0, symbols, (batch, num_tokens)))
         asked = torch.tensor(rng.random((batch, num_tokens)) < 0.4)
@@ -48,6 +48,11 @@ def _call(answer: Callable, logits: Tensor, tokens: Tensor, asked: Tensor) -> An
 
 def _judge(got: Any, truth: Tensor) -> str | None:
     loss, has_slopes = got
+    if torch.is_tensor(loss) and loss.numel() == 1 and not torch.isfinite(loss):
+        return (
+            f"the loss is {loss.item()}. A place with logits of -inf still counts, and where all "
+            "are -inf there is no probability. Take the places out: `logits[asked]`."
+        )
     if problem := difference(loss, truth):
         return problem
     if not has_slopes:
@@ -147,8 +152,13 @@ MASKED_LOSS = Exercise(
     ),
     advice=(
         (
-            r"Expected target size|batch_size|class probabilities|size mismatch",
+            r"Expected target size|batch_size|class probabilities|size mismatch|multi-target",
             "Logits and tokens have to be of equal length: `logits[asked]` and `tokens[asked]`.",
+        ),
+        (
+            "out of bounds",
+            "An index of 0 and 1 means the places 0 and 1. `asked` itself, of True and False, "
+            "chooses: `logits[asked]`.",
         ),
     ),
     hints=(

@@ -50,6 +50,12 @@ def _judge(got: Any, truth: Tensor) -> str | None:
             "logarithm was taken. `torch.log_softmax` does both at once."
         )
     if problem := difference(loss, truth):
+        if torch.is_tensor(loss) and loss.shape == truth.shape and loss < truth > 100:
+            return (
+                f"the loss is {loss.item():.4g} where a probability is too small for the computer, "
+                f"and {truth.item():.4g} is right. A small number added to it, or a limit below "
+                "it, hides how wrong the model is: `torch.log_softmax` needs neither."
+            )
         return problem
     if not has_slopes:
         return "nothing can be learned from this loss: leave out `.item()` and `.detach()`."
@@ -125,8 +131,26 @@ MEAN_SURPRISE = Exercise(
             "`[torch.arange(len(targets)), targets]`.",
         ),
         Mistake(
+            lambda logits, targets: -torch.log_softmax(logits, 1)[:, targets].mean(),
+            "`[:, targets]` takes the targets of *all* places in each row. Each row has one "
+            "target: `[torch.arange(len(targets)), targets]`.",
+        ),
+        Mistake(
+            lambda logits, targets: (
+                -(torch.softmax(logits, 1) * torch.log_softmax(logits, 1)).sum(1).mean()
+            ),
+            "This is the surprise that the model itself expects (its entropy). The targets are not "
+            "used: take the logarithm at the token that really stood there.",
+        ),
+        Mistake(
             lambda logits, targets: -_logs(logits, targets),
             "One number is asked for: the mean over the places.",
+        ),
+    ),
+    advice=(
+        (
+            "same number of dimensions",
+            "`gather` asks for the places in the shape [M, 1]: `targets[:, None]`.",
         ),
     ),
     hints=(

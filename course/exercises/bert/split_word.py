@@ -21,6 +21,7 @@ def _split_word_cases(rng: np.random.Generator) -> Iterator[Case]:
         ("abcab", {"ab", "##c", "a", "b", "##b"}, [UNKNOWN]),
         ("abcab", {"ab", "##ab", "##c", "c", "cab"}, ["ab", "##c", "##ab"]),
         ("zoo", {"zo", "##z"}, [UNKNOWN]),
+        ("unhappy", {"un", "unha", "##happy"}, [UNKNOWN]),  # the longest leads nowhere
         ("ß", {"s", "##s"}, [UNKNOWN]),
         ("aaaa", {"a", "aa", "##a", "##aa"}, ["aa", "##aa"]),
     ):
@@ -108,6 +109,30 @@ def _skips_a_letter(word: str, pieces: set[str]) -> list[str]:
     return found
 
 
+def _length_with_the_mark(word: str, pieces: set[str]) -> list[str]:
+    found, start = [], 0
+    while start < len(word):
+        mark = "##" if start else ""
+        for end in range(len(word), start, -1):
+            if mark + word[start:end] in pieces:
+                break
+        else:
+            return [UNKNOWN]
+        found.append(mark + word[start:end])
+        start += len(found[-1])
+    return found
+
+
+def _tries_shorter_ones(word: str, pieces: set[str], start: int = 0) -> list[str]:
+    if start == len(word):
+        return []
+    for end in range(len(word), start, -1):
+        piece = ("##" if start else "") + word[start:end]
+        if piece in pieces and (rest := _tries_shorter_ones(word, pieces, end)) != [UNKNOWN]:
+            return [piece, *rest]
+    return [UNKNOWN]
+
+
 WHOLE = (
     "Where one part of a word does not fit, BERT gives up the *whole* word: the result is "
     '`["[UNK]"]` alone.'
@@ -160,6 +185,16 @@ SPLIT_WORD = Exercise(
             _cut(ends=lambda start, length: range(length - 1, start, -1)),
             "The end of the word is never tried: `word[start:end]` with `end = len(word)` is the "
             "whole rest.",
+        ),
+        Mistake(
+            _length_with_the_mark,
+            "Letters are skipped: `len(piece)` counts the ## as well, and the word has no ##. Go "
+            "on at `end`.",
+        ),
+        Mistake(
+            _tries_shorter_ones,
+            "Where the longest piece leads nowhere, you go back and try a shorter one. BERT never "
+            'goes back: then the whole word is `["[UNK]"]`.',
         ),
     ),
     hints=(

@@ -28,7 +28,8 @@ def _gpt_cases(rng: np.random.Generator) -> Iterator[Case]:
         ((7, 8, 2, 3, 9), 3, 4),
     ):
         yield _case(rng, sizes, batch, num_tokens, _at_once)
-    yield _case(rng, (6, 4, 2, 2, 8), 2, 5, _in_two_parts)
+    in_parts = (*ARGUMENTS[:-1], "tokens, the first 3 and then the others, with caches")
+    yield _case(rng, (6, 4, 2, 2, 8), 2, 5, _in_two_parts, in_parts)
 
 
 def _case(
@@ -37,6 +38,7 @@ def _case(
     batch: int,
     num_tokens: int,
     read: Callable[[nn.Module, Tensor], Any],
+    names: tuple[str, ...] = ARGUMENTS,
 ) -> Case:
     tokens = torch.tensor(rng.integers(0, sizes[0], (batch, num_tokens)))
     weights = draw_weights(rng, language_model.GPT(*sizes))
@@ -46,7 +48,7 @@ def _case(
         truth,
         judge=partial(_judge, truth=truth),
         call=partial(_result, weights=weights, read=read),
-        names=ARGUMENTS,
+        names=names,
     )
 
 
@@ -133,13 +135,14 @@ def _with(
         self.norm(x) @ self.embedding.of_token.weight.T
     ),
     count: Callable[[Any], int] = lambda caches: len(caches[0]) if caches else 0,
+    count_new: Callable[[Tensor], int] = lambda tokens: tokens.shape[1],
 ) -> type[nn.Module]:
     """The right answer, in pieces that may go wrong."""
 
     class Model(language_model.GPT):
         def forward(self, tokens: Tensor, caches: Any = None) -> Tensor:
             num_seen = count(caches)
-            x, allowed = embed(self, tokens, num_seen), mask(tokens.shape[1], num_seen)
+            x, allowed = embed(self, tokens, num_seen), mask(count_new(tokens), num_seen)
             if through is not None:
                 return head(self, through(self, x, allowed, caches))
             for number, block in enumerate(self.blocks):
@@ -194,6 +197,11 @@ GPT = Exercise(
             _with(mask=lambda new, seen: None),
             "Without the mask each token sees those that follow, and is to guess what it sees: "
             "hand `causal_mask(…)` to every block.",
+        ),
+        Mistake(
+            _with(count_new=len),
+            "`len(tokens)` is the number of rows, B; the mask is for the T tokens of a row: "
+            "`tokens.shape[1]`.",
         ),
         Mistake(
             _with(mask=lambda new, seen: ~causal_mask(new, seen)),
@@ -270,8 +278,21 @@ GPT = Exercise(
             "with `num_seen = len(caches[0])`.",
         ),
         (
-            r"'NoneType' object is not subscriptable|NoneType.*has no len",
+            r"'NoneType' object is not (subscriptable|iterable)|NoneType.*has no len",
             "`caches` is None unless given: `caches[number] if caches else None`.",
+        ),
+        (
+            r"'(list|tuple)' object has no attribute 'add'",
+            "Each block gets one cache, and not all of them: `caches[number]`.",
+        ),
+        (
+            r"cannot be multiplied|Expected size for first two dimensions",
+            "The head: x is [B, T, C] and the weights are [V, C], so `x @ weights.T`.",
+        ),
+        (
+            r"argument #1 'indices'",
+            "`self.embedding` makes vectors of tokens; the head goes the other way, from a vector "
+            "to a number for each symbol: multiply by `self.embedding.of_token.weight.T`.",
         ),
     ),
     hints=(

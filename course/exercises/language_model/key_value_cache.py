@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
-from course.exercises.attention.shared import Sentence, tensor
+from course.exercises.attention.shared import Sentence, sentence_or_difference, tensor
 from course.models import language_model
 
 
@@ -26,43 +25,37 @@ def _key_value_cache_cases(rng: np.random.Generator) -> Iterator[Case]:
             (tensor(rng, batch, heads, length, width), tensor(rng, batch, heads, length, width))
             for length in lengths
         ]
-        truth = []
-        for number in range(1, len(parts) + 1):
-            keys, values = (
-                np.concatenate([part[which].numpy() for part in parts[:number]], axis=2)
-                for which in (0, 1)
-            )
-            truth.append((torch.tensor(keys), torch.tensor(values), keys.shape[2]))
-        yield Case((parts,), truth, judge=partial(_judge, truth=truth), call=_use)
+        given, truth = {}, {}
+        for number, (keys, values) in enumerate(parts, start=1):
+            given |= {f"call {number}, keys": keys, f"call {number}, values": values}
+            for what, which in (("keys", 0), ("values", 1)):
+                joined = np.concatenate([part[which].numpy() for part in parts[:number]], axis=2)
+                truth[f"call {number}, {what}"] = torch.tensor(joined)
+            truth[f"call {number}, length"] = joined.shape[2]
+        judge = partial(sentence_or_difference, truth=truth)
+        yield Case((given,), truth, judge=judge, call=_use, names=("given to `add`",))
 
 
-def _use(make: Callable, parts: list[tuple[Tensor, Tensor]]) -> Any:
+def _use(make: Callable, given: dict[str, Tensor]) -> Any:
     """What it gives at each call, and how long it then is; a second cache must not matter."""
+    tensors = list(given.values())
+    parts = list(zip(tensors[::2], tensors[1::2], strict=True))
     cache, other = make(), make()
     other.add(*(part + 1 for part in parts[0]))
     if cache is other:
         return Sentence("two caches are one and the same.")
-    found = []
     if len(cache) != 0:
         return Sentence(f"a new cache has the length {len(cache)}; it should be 0.")
-    for keys, values in parts:
+    found = {}
+    for number, (keys, values) in enumerate(parts, start=1):
         both = cache.add(keys.clone(), values.clone())
         if both is None:
             return Sentence("`add` returned None; it should return all keys and all values.")
-        if not isinstance(both, tuple) or len(both) != 2:
+        if not isinstance(both, tuple | list) or len(both) != 2:
             return Sentence("`add` should return two tensors: all keys, and all values.")
-        found.append((*both, len(cache)))
+        found[f"call {number}, keys"], found[f"call {number}, values"] = both
+        found[f"call {number}, length"] = len(cache)
     return found
-
-
-def _judge(got: Any, truth: list) -> str | None:
-    if isinstance(got, Sentence):
-        return got
-    for number, (found, right) in enumerate(zip(got, truth, strict=True), start=1):
-        for what, one, other in zip(("keys", "values", "length"), found, right, strict=True):
-            if problem := difference(one, other):
-                return f"after call {number} of `add`, {what}: {problem}"
-    return None
 
 
 def _with(add: Callable, length: int = 2) -> type:
@@ -118,6 +111,24 @@ def _values_forgotten(self: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, 
     return keys, values
 
 
+def _only_new(self: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    self.keys, self.values = keys, values
+    return keys, values
+
+
+def _numbers_added(self: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    if self.keys is not None:
+        keys, values = self.keys + keys, self.values + values
+    self.keys, self.values = keys, values
+    return keys, values
+
+
+def _twice_at_first(self: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    if self.keys is None:
+        self.keys, self.values = keys, values
+    return _joined()(self, keys, values)
+
+
 def _swapped(self: Any, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     keys, values = _joined()(self, keys, values)
     return values, keys
@@ -165,6 +176,19 @@ KEY_VALUE_CACHE = Exercise(
             "You return the new keys and values; the attention needs all of them.",
         ),
         Mistake(
+            _with(_only_new),
+            "What was kept before is thrown away: join it with the new one, `torch.cat`.",
+        ),
+        Mistake(
+            _with(_numbers_added),
+            "`+` adds up the numbers; the new tokens stand *behind* the kept ones: `torch.cat`.",
+        ),
+        Mistake(
+            _with(_twice_at_first),
+            "At the first call the tokens are taken twice: keep them, *or* join them with what is "
+            "kept.",
+        ),
+        Mistake(
             _with(_values_forgotten),
             "The keys are joined, the values are not: both are kept.",
         ),
@@ -178,6 +202,10 @@ KEY_VALUE_CACHE = Exercise(
             r"Sizes of tensors must match except in dimension (-1|0|1|3)",
             "You joined along another axis than that of the tokens: they are axis 2 of "
             "[B, H, T, D], the only one that may differ.",
+        ),
+        (
+            r"Boolean value of Tensor",
+            "Whether something is kept already, `self.keys is not None` tells.",
         ),
         (
             r"expected Tensor as element 0.*NoneType|NoneType",

@@ -20,6 +20,8 @@ def _longest_copy_cases(rng: np.random.Generator) -> Iterator[Case]:
     yield _case("xxabc", "abc", "abc")
     yield _case("", "abc", "")
     yield _case("abab", "ab ab", "ab")
+    yield _case("The End", "the end", "he ")
+    yield _case("ababc", "aba babc", "babc")
     yield _case("a bad plot", "plot a good", "plot")
     for count in (6, 12):
         sample, text = (" ".join(rng.choice(WORDS, size)) for size in (count, 3 * count))
@@ -112,6 +114,26 @@ def _in_any_order(sample: str, text: str) -> str:
     return best
 
 
+def _by_single_words(sample: str, text: str) -> str:
+    return max((word for word in sample.split() if word in text), key=len, default="")
+
+
+def _on_behind_each_copy(sample: str, text: str) -> str:
+    """Once a copy has ended, goes on behind it, and misses those that begin within it."""
+    best, start = "", 0
+    while start < len(sample):
+        end = start
+        while end < len(sample) and sample[start : end + 1] in text:
+            end += 1
+        best = max(best, sample[start:end], key=len)
+        start = end if end > start else start + 1
+    return best
+
+
+def _capitals_ignored(sample: str, text: str) -> str:
+    return _all_pieces(sample.lower(), text.lower())
+
+
 def _length(sample: str, text: str) -> int:
     return len(_all_pieces(sample, text))
 
@@ -127,6 +149,20 @@ LONGEST_COPY = Exercise(
         Mistake(
             _by_words,
             "You look for whole words only; a piece may begin and end within a word.",
+        ),
+        Mistake(
+            _by_single_words,
+            "You look for single words; a piece may hold several, with the spaces between them, "
+            "and begin or end within a word.",
+        ),
+        Mistake(
+            _on_behind_each_copy,
+            "Behind the end of one copy you begin anew; a longer one may begin *within* it, so try "
+            "every place.",
+        ),
+        Mistake(
+            _capitals_ignored,
+            "T and t are different letters here: compare the texts as they are.",
         ),
         Mistake(
             _from_the_start,
@@ -152,6 +188,13 @@ LONGEST_COPY = Exercise(
             "piece without gaps.",
         ),
         Mistake(_length, "That is its length; the piece itself is asked for."),
+    ),
+    advice=(
+        (
+            r"arg is an empty sequence|argument is empty",
+            "Perhaps no piece stands in the text, not even a letter: then the result is "
+            '`""`, as with `max(…, default="")`.',
+        ),
     ),
     hints=(
         "For each place of the sample: how long is the longest piece from here that stands in the "

@@ -18,6 +18,7 @@ def _merge_cases(rng: np.random.Generator) -> Iterator[Case]:
         ([5, 5, 5, 5], (5, 5), [9, 9]),
         ([6, 5, 5], (5, 6), [6, 5, 5]),
         ([5], (5, 6), [5]),
+        ([15, 6, 5, 61], (5, 6), [15, 6, 5, 61]),
         ([], (5, 6), []),
     ):
         yield _case(tokens, pair, truth)
@@ -51,6 +52,19 @@ def _without_a_step(tokens: list[int], pair: tuple[int, int], new: int) -> list[
     for place in range(len(tokens)):
         result.append(new if tuple(tokens[place : place + 2]) == pair else tokens[place])
     return result
+
+
+def _without_a_step_or_the_last(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
+    """A loop over the neighbours, which stops in time and does nothing else."""
+    return [
+        new if tuple(tokens[place : place + 2]) == pair else tokens[place]
+        for place in range(len(tokens) - 1)
+    ]
+
+
+def _as_text(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
+    text = " ".join(map(str, tokens)).replace("{} {}".format(*pair), str(new))
+    return [int(token) for token in text.split()]
 
 
 def _first_alone(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
@@ -123,6 +137,15 @@ MERGE = Exercise(
     cases=_merge_cases,
     mistakes=(
         _kept(_without_a_step),
+        Mistake(
+            _without_a_step_or_the_last,
+            "Two things: after a pair go on two places further, otherwise its second token is "
+            "looked at again; and the last token of the list is never added.",
+        ),
+        Mistake(
+            _as_text,
+            "As text, “15 6” holds “5 6” as well: compare the numbers, and not their digits.",
+        ),
         Mistake(_first_alone, "Only the first pair is merged; go on to the end of the tokens."),
         Mistake(
             _from_the_right,

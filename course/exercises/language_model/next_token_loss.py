@@ -11,22 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
-from course.exercises.attention.shared import tensor
+from course.exercises.attention.shared import Sentence, sentence_or_difference, tensor
 from course.models import language_model
 
 
 class _Table(nn.Module):
-    """A model whose logits depend on the token alone; it notes what it was given to read."""
+    """A model whose logits depend on the token alone; it notes whether it was asked."""
 
     def __init__(self, logits: Tensor) -> None:
         super().__init__()
         self.logits = nn.Parameter(logits)
-        self.read: list[Tensor] = []
+        self.has_read = False
 
     def forward(self, tokens: Tensor) -> Tensor:
-        self.read.append(tokens)
+        self.has_read = True
         return self.logits[tokens]
 
 
@@ -44,7 +43,7 @@ def _case(logits: Tensor, tokens: Tensor) -> Case:
     return Case(
         (logits, tokens),
         truth,
-        judge=partial(_judge, truth=truth, num_read=tokens.shape[1] - 1),
+        judge=partial(sentence_or_difference, truth=truth),
         call=_call,
         names=("the model's logits after each token", "tokens"),
     )
@@ -61,27 +60,24 @@ def _by_loop(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _call(answer: Callable, logits: Tensor, tokens: Tensor) -> Any:
-    """The loss, how many tokens of a row were read, and whether the loss has slopes."""
+    """The loss; or a sentence where the model was not asked, or cannot learn from the loss."""
     model = _Table(logits)
     loss = answer(model, tokens)
-    if not torch.is_tensor(loss):
-        return loss, 0, True
-    longest = max((part.shape[-1] for part in model.read), default=0)
-    return loss.detach(), longest, loss.requires_grad
-
-
-def _judge(got: Any, truth: Tensor, num_read: int) -> str | None:
-    loss, longest, has_slopes = got
-    if problem := difference(loss, truth):
-        return problem
-    if longest == 0:
-        return "the model is never asked: `model(…)` gives the logits."
-    if not has_slopes:
-        return (
-            "nothing can be learned from this loss: compute it without `.detach()` or `.item()`, "
-            "and not under `torch.no_grad()`."
+    if isinstance(loss, float):
+        return Sentence(
+            "it returned a plain Python number, from which nothing can be learned: return the "
+            "tensor that `cross_entropy` gives, without `.item()`."
         )
-    return None
+    if not model.has_read:
+        return Sentence("the model is never asked: `model(…)` gives the logits.")
+    if not torch.is_tensor(loss):
+        return loss
+    if not loss.requires_grad:
+        return Sentence(
+            "nothing can be learned from this loss: compute it without `.detach()`, and not under "
+            "`torch.no_grad()`."
+        )
+    return loss.detach()
 
 
 Pairing = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
@@ -138,6 +134,10 @@ COPIES = (
     "The targets are still the tokens that the model reads at the same place: it need only copy. "
     "The target of each place is the token *behind* it, `tokens[:, 1:]`."
 )
+NEXT_SYMBOL = (
+    "`+ 1` gives the next one in the list of symbols; the next one in the *text* stands a place "
+    "further on: `tokens[:, 1:]`."
+)
 
 NEXT_TOKEN_LOSS = Exercise(
     name="language_model.next_token_loss",
@@ -150,6 +150,7 @@ NEXT_TOKEN_LOSS = Exercise(
         Mistake(_of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1])), COPIES),
         Mistake(_of(lambda model, tokens: (model(tokens), tokens)), COPIES),
         Mistake(_of(lambda model, tokens: (model(tokens[:, 1:]), tokens[:, 1:])), COPIES),
+        Mistake(_of(lambda model, tokens: (model(tokens[:, :-1])[:, 1:], tokens[:, 1:-1])), COPIES),
         Mistake(
             _of(lambda model, tokens: (model(tokens[:, 1:]), tokens[:, :-1])),
             "The model reads the later tokens and is to say the earlier ones: it goes backwards. "
@@ -164,6 +165,18 @@ NEXT_TOKEN_LOSS = Exercise(
             _of(lambda model, tokens: (model(tokens), tokens.roll(1, 1))),
             "The targets moved the wrong way: the model is to say the token *before*. And `roll` "
             "makes a ring of the text. `tokens[:, 1:]` are the next tokens.",
+        ),
+        Mistake(
+            _of(lambda model, tokens: (model(tokens[:, :-1])[:, :-1], tokens[:, 1:-1])),
+            "The last token of each row is never asked for: `tokens` had lost it before the "
+            "targets were taken. Take both from the whole row.",
+        ),
+        Mistake(
+            _of(lambda model, tokens: (model(tokens[:, :-2]), tokens[:, 2:])),
+            "The model is to say the token after the next one: you moved the targets twice.",
+        ),
+        Mistake(
+            _of(lambda model, tokens: (model(tokens[:, :-1]), tokens[:, :-1] + 1)), NEXT_SYMBOL
         ),
         Mistake(
             _of(finish=_sum_over_tokens),
@@ -199,10 +212,12 @@ NEXT_TOKEN_LOSS = Exercise(
         ),
     ),
     advice=(
+        (r"Target \d+ is out of bounds", f"Did you add 1 to the tokens? {NEXT_SYMBOL}"),
         (
             r"Expected target size|Expected input batch_size|size mismatch|batch_size",
             "Logits and targets have to be of equal length: for each row T places, of which "
-            "`cross_entropy` wants the logits as [B, V, T].",
+            "`cross_entropy` wants the logits as [B, V, T]. (Was `tokens` cut before the targets "
+            "were taken from it?)",
         ),
     ),
     hints=(

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from course.checking.compare import difference
 from course.checking.engine import Case, Exercise, Mistake
 from course.models import language_model
 
@@ -13,11 +17,25 @@ from course.models import language_model
 def _perplexity_cases(rng: np.random.Generator) -> Iterator[Case]:
     """By hand: always 1/8 gives 8; 1/2 and 1/8 give √16. The product of 1000 would be 0."""
     for probabilities, truth in (([1 / 8] * 3, 8.0), ([1 / 2, 1 / 8], 4.0), ([1.0, 1.0], 1.0)):
-        yield Case((torch.tensor(probabilities),), torch.tensor(truth))
+        yield _case(torch.tensor(probabilities), truth)
     for count in (5, 1000):
         probabilities = torch.tensor(rng.uniform(0.01, 0.9, count), dtype=torch.float32)
         surprise = -sum(math.log(value) for value in probabilities.tolist()) / count
-        yield Case((probabilities,), torch.tensor(math.exp(surprise)))
+        yield _case(probabilities, math.exp(surprise))
+
+
+def _case(probabilities: Tensor, truth: float) -> Case:
+    expected = torch.tensor(truth)
+    return Case((probabilities,), expected, judge=partial(_judge, truth=expected))
+
+
+def _judge(got: Any, truth: Tensor) -> str | None:
+    if isinstance(got, float):
+        return (
+            "it returned a plain Python number; return the tensor that `torch.exp` gives: the "
+            "lesson takes the number out of it, with `.item()`."
+        )
+    return difference(got, truth)
 
 
 PERPLEXITY = Exercise(
@@ -42,6 +60,10 @@ PERPLEXITY = Exercise(
             lambda probabilities: torch.exp(torch.log(probabilities).mean()),
             "The minus sign is missing: a logarithm of a probability is negative, a surprise is "
             "not.",
+        ),
+        Mistake(
+            lambda probabilities: -torch.exp(torch.log(probabilities).mean()),
+            "The minus sign belongs to the logarithm, before the exponential: `torch.exp(-…)`.",
         ),
         Mistake(
             lambda probabilities: (1 / probabilities).mean(),

@@ -56,6 +56,10 @@ def _keep(ordered: Tensor, top_p: float) -> Tensor:
     return ordered.cumsum(-1) - ordered < top_p
 
 
+def _put_back(tokens: Tensor, kept: Tensor) -> Tensor:
+    return torch.zeros_like(kept).scatter(-1, tokens, kept)
+
+
 def _with(
     soften: Callable[[Tensor, float], Tensor] = lambda logits, temperature: torch.softmax(
         logits / temperature, -1
@@ -63,7 +67,7 @@ def _with(
     keep: Keep = _keep,
     rescale: Callable[[Tensor], Tensor] = lambda kept: kept / kept.sum(-1, keepdim=True),
     descending: bool = True,
-    put_back: bool = True,
+    put_back: Callable[[Tensor, Tensor], Tensor] = _put_back,
 ) -> Callable:
     """The right answer, in pieces that may go wrong."""
 
@@ -71,7 +75,7 @@ def _with(
         probabilities = soften(logits, temperature)
         ordered, tokens = probabilities.sort(-1, descending=descending)
         kept = rescale(ordered.masked_fill(~keep(ordered, top_p), 0))
-        return torch.zeros_like(kept).scatter(-1, tokens, kept) if put_back else kept
+        return put_back(tokens, kept)
 
     return answer
 
@@ -87,6 +91,21 @@ def _above_a_probability(logits: Tensor, temperature: float = 1.0, top_p: float 
     kept = probabilities.masked_fill(probabilities < 1 - top_p, 0)
     return kept / kept.sum(-1, keepdim=True)
 
+
+def _along_the_first_axis(logits: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Any:
+    turned = logits.transpose(0, -1)
+    return language_model.sampling_weights(turned, temperature, top_p).transpose(0, -1)
+
+
+def _logits_of_0(logits: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Any:
+    kept = language_model.sampling_weights(logits, temperature, top_p) > 0
+    return torch.softmax(logits / temperature * kept, -1)
+
+
+TAKES = (
+    "An index, or `gather`, takes *from* the places `tokens`; here each weight has to be put *to* "
+    "its place: `scatter`."
+)
 
 SAMPLING_WEIGHTS = Exercise(
     name="language_model.sampling_weights",
@@ -140,9 +159,16 @@ SAMPLING_WEIGHTS = Exercise(
             "`sort(descending=True)`.",
         ),
         Mistake(
-            _with(put_back=False),
+            _with(put_back=lambda tokens, kept: kept),
             "The weights are still in the order of their size: put each back to the place of its "
             "token, with `scatter`.",
+        ),
+        Mistake(_with(put_back=lambda tokens, kept: kept.gather(-1, tokens)), TAKES),
+        Mistake(_with(put_back=lambda tokens, kept: kept[tokens]), TAKES),
+        Mistake(
+            _with(keep=lambda ordered, top_p: ordered >= top_p),
+            "You compared each token's own probability with top_p; it is the *sum* of the "
+            "likeliest that has to reach it.",
         ),
         Mistake(
             _above_a_probability,
@@ -152,6 +178,15 @@ SAMPLING_WEIGHTS = Exercise(
         Mistake(
             _first_temperature_last,
             "Top-p chose among the probabilities at temperature 1: the temperature comes first.",
+        ),
+        Mistake(
+            _along_the_first_axis,
+            "Each row is a question of its own: softmax, sort and sums go along the last axis, "
+            "`dim=-1`.",
+        ),
+        Mistake(
+            _logits_of_0,
+            "A logit of 0 is not the probability 0, as e⁰ = 1. That of -∞ is.",
         ),
         Mistake(
             _with(rescale=lambda kept: kept / kept.sum()),

@@ -108,6 +108,18 @@ def _only_where_it_never_followed(token, context, followers, num_symbols, discou
     return discount * len(counts) / counts.total() * shorter if counts else shorter
 
 
+def _empty_context_ignored(token, context, followers, num_symbols, discount):
+    """How frequent a token is, whatever stands before it, plays no part."""
+    if not len(context):
+        return 1 / num_symbols
+    shorter = _empty_context_ignored(token, context[1:], followers, num_symbols, discount)
+    counts = followers.get(context)
+    if counts is None:
+        return shorter
+    kept = max(counts[token] - discount, 0) + discount * len(counts) * shorter
+    return kept / counts.total()
+
+
 SMOOTHED_PROBABILITY = Exercise(
     name="language_model.smoothed_probability",
     title="An n-gram that knows what it does not know",
@@ -173,12 +185,22 @@ SMOOTHED_PROBABILITY = Exercise(
             "1 / num_symbols.",
         ),
         Mistake(
+            _empty_context_ignored,
+            "The empty context has counts as well, in `followers[context]`: how frequent each "
+            "token is. 1 / num_symbols stands *behind* it, in place of a shorter context.",
+        ),
+        Mistake(
             _only_where_it_never_followed,
             "The shorter context counts only where the token never followed; it always adds its "
             "share, otherwise the sum is less than 1.",
         ),
     ),
     advice=(
+        (
+            r"RecursionError",
+            "It has to stop at the empty context: `context[1:]` of that is empty again. (A context "
+            "may be a tuple as well as bytes, so ask `len(context) == 0`.)",
+        ),
         (
             r"division by zero",
             "A context that was never seen has no total: return what the shorter one says.",

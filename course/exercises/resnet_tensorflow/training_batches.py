@@ -27,12 +27,19 @@ def _batches_cases(rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _brighten(image: tf.Tensor) -> tf.Tensor:
-    """Adds one random number below 1 to all pixels, so that a pixel tells image and change."""
-    return image + tf.random.uniform(())
+    """Adds one random number to all pixels, so that a pixel tells image and change.
+
+    It keeps away from 0 and 1: beside a pixel of 40, `float32` would round 0.999999 up to 1.
+    """
+    return image + tf.random.uniform((), 0.1, 0.9)
 
 
 def _epochs_of(make: Callable, *arguments: Any) -> Any:
-    """All batches of some epochs as arrays, or a sentence."""
+    """All batches of some epochs as arrays, or a sentence.
+
+    With a fixed seed, as in the lesson: then what `map` draws begins anew in every epoch.
+    """
+    tf.random.set_seed(0)  # the engine puts back what was there
     dataset = make(*arguments)
     if not isinstance(dataset, tf.data.Dataset):
         return (
@@ -119,9 +126,10 @@ def _wrong_changes(seen: list[tuple[list[np.ndarray], list[np.ndarray]]]) -> str
         by_image.append(np.concatenate(changes)[order])
     if np.allclose(by_image[0], by_image[1], atol=1e-4):
         return (
-            "every image looks the same in all epochs: its first change was kept. `augment` "
-            "belongs into `map`, and `cache`, which keeps what comes in, may only stand before "
-            "what is random."
+            "every image looks the same in all epochs: its first change was kept, or drawn "
+            "again. `augment` belongs into `map`, behind `shuffle`, since with a fixed seed `map` "
+            "draws the same numbers in every epoch; and `cache`, which keeps what comes in, may "
+            "only stand before what is random."
         )
     return None
 
