@@ -22,9 +22,7 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
 
-def read(
-    folder: Path, name: str, reader: Callable[[Path], Arrays] = files.read
-) -> Arrays | None:
+def read(folder: Path, name: str, reader: Callable[[Path], Arrays] = files.read) -> Arrays | None:
     """The arrays of a data set in a bundle, or None where the bundle does not hold it.
 
     reader: reads its file.

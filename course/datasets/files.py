@@ -98,7 +98,10 @@ def read_pairs(path: Path) -> Arrays:
     arrays: dict[str, list] = {}
     for number, row in enumerate(_rows(path), start=1):
         texts = [row.get(key) for key in PAIR] if isinstance(row, dict) else []
-        if not all(isinstance(text, str) for text in texts) or texts[:1] not in (["train"], ["test"]):
+        if not all(isinstance(text, str) for text in texts) or texts[:1] not in (
+            ["train"],
+            ["test"],
+        ):
             raise DataError(
                 f"line {number} of {path.name} has no split with a source and a target; make it"
                 " again"

@@ -130,15 +130,16 @@ class Translator(nn.Module):
         self.norm = nn.LayerNorm(num_channels)
         self.head = nn.Linear(num_channels, num_target)
 
-    def encode(self, source, at_source):
-        """Read the source, once: [B, S, C]."""
+    def encode(self, source):
+        """Read the source, once: [B, S] → [B, S, C]."""
+        at_source, _ = self.masks(source, source)
         return self.encoder(self.source_embedding(source), at_source)
 
     def forward(self, source, target, memory=None):
         """memory: what `encode` gave for this source, where it is known already."""
-        at_source, at_target = self.masks(source, target)
         if memory is None:
-            memory = self.encode(source, at_source)
+            memory = self.encode(source)
+        at_source, at_target = self.masks(source, target)
         x = self.target_embedding(target)  # [B, T, C]
         for layer in self.layers:
             x = layer(x, memory, at_target, at_source)
@@ -161,7 +162,7 @@ def greedy(model, source, longest):
     Stops after `longest` tokens, or as soon as every row has an END; behind it the row does not
     count any more.
     """
-    memory = model.encode(source, model.masks(source, source)[0])
+    memory = model.encode(source)
     target = torch.full((len(source), 1), BEGIN, device=source.device)
     while target.shape[1] <= longest and not (target == END).any(dim=1).all():
         likeliest = model(source, target, memory)[:, -1].argmax(dim=1)
@@ -198,7 +199,7 @@ def beam_search(model, source, width=4, alpha=0.6, longest=None):
     width: how many hypotheses are followed; one that has ended keeps its place. alpha: of
     `length_penalty`. longest: as for `greedy`; what the model can write, unless given.
     """
-    memory = model.encode(source, model.masks(source, source)[0])
+    memory = model.encode(source)
     target = torch.full((1, 1), BEGIN, device=source.device)
     scores, ended = torch.zeros(1, device=source.device), []
     while len(ended) < width and target.shape[1] <= (longest or model.longest - 1):
