@@ -324,7 +324,14 @@ num_channels, num_layers, num_steps, rate = hardware.by_profile(
 longest = 24
 torch.manual_seed(seed)
 model = Translator(
-    len(english), len(chinese), num_channels, 4, num_layers, longest, layer=DecoderLayer, masks=masks
+    len(english),
+    len(chinese),
+    num_channels,
+    4,
+    num_layers,
+    longest,
+    layer=DecoderLayer,
+    masks=masks,
 )
 num_weights = sum(parameter.numel() for parameter in model.parameters())
 seen = num_steps * batch_size / len(train_tokens)
@@ -341,7 +348,8 @@ model.eval()
 # token, append it, ask again. Write it for a whole batch: go on until *every* row has an END somewhere, and write
 # at most `longest` tokens. What a row says behind its END does not matter.
 #
-# The source is read once, and its memory handed over: `model(source, target, memory)` gives the logits [B, T, V].
+# The source is read once, `memory = model.encode(source)`, and handed over: `model(source, target, memory)` gives the
+# logits [B, T, V]. The first target is BEGIN in every row: `torch.full((B, 1), BEGIN, device=source.device)`.
 
 
 # %%
@@ -351,8 +359,6 @@ def greedy(model, source, longest):
 
     Stops after `longest` tokens, or as soon as every row has an END.
     """
-    memory = model.encode(source)
-    target = torch.full((len(source), 1), BEGIN, device=source.device)
     raise NotImplementedError
 
 
@@ -394,7 +400,9 @@ by_young, by_model = (translate(each, val_sources) for each in (young, model))
 for name, translations in (("young", by_young), ("trained", by_model)):
     shares = exact_match(translations, val_targets)
     print(f"{name:8}", ", ".join(f"{key} {share:.1%}" for key, share in shares.items()))
-matched = {name: exact_match(by, val_targets) for name, by in (("young", by_young), ("now", by_model))}
+matched = {
+    name: exact_match(by, val_targets) for name, by in (("young", by_young), ("now", by_model))
+}
 assert matched["now"]["all"] > matched["young"]["all"]
 
 # %% [markdown]
@@ -527,7 +535,11 @@ def most_alike(phrase, pairs):
 known = [(source, target, set(words(source))) for source, target in train_pairs[:4000]]
 some = min(200, num_val)
 by_rival = [most_alike(source, known) for source in val_sources[:some]]
-for name, by in (("most alike", by_rival), ("young", by_young[:some]), ("trained", by_model[:some])):
+for name, by in (
+    ("most alike", by_rival),
+    ("young", by_young[:some]),
+    ("trained", by_model[:some]),
+):
     score = sacrebleu.corpus_chrf(by, [list(val_targets[:some])]).score
     share = exact_match(by, val_targets[:some])["all"]
     print(
@@ -593,7 +605,7 @@ def beam_search(model, source, width, alpha):
 
 
 source = pad([english.encode("3,619.75 Polish zlotys")]).to(device)
-for score, sum_, said in beam_search(young, source, width=4, alpha=0.0):
+for _, sum_, said in beam_search(young, source, width=4, alpha=0.0):
     print(f"log-probability {sum_:6.2f}, {len(said):2} tokens: {chinese.decode(said)}")
 only = beam_search(young, source, width=1, alpha=0.0)[0][2]
 assert chinese.decode(only) == translate(young, ["3,619.75 Polish zlotys"])[0]
@@ -608,7 +620,10 @@ assert chinese.decode(only) == translate(young, ["3,619.75 Polish zlotys"])[0]
 count = hardware.by_profile(smoke=30, cpu=120, gpu=200)
 money = [pair for pair in val_pairs if kind(pair[1]) == "money"][:count]
 results = {}
-for name, width, alpha in (("greedy", 1, 0.0), *((f"beam, α = {a}", 4, a) for a in (0.0, 0.6, 1.0))):
+for name, width, alpha in (
+    ("greedy", 1, 0.0),
+    *((f"beam, α = {a}", 4, a) for a in (0.0, 0.6, 1.0)),
+):
     right, sums, lengths = 0, 0.0, 0
     for phrase, target in money:
         source = pad([english.encode(phrase)]).to(device)
@@ -631,8 +646,13 @@ assert results["beam, α = 0.0"][2] <= results["beam, α = 1.0"][2]
 # </details>
 
 # %%
-sure = [beam_search(model, pad([english.encode(p)]).to(device), 4, 0.6)[0][2] for p, _ in money[:30]]
-same = [chinese.decode(said) == by for said, by in zip(sure, translate(model, [p for p, _ in money[:30]]))]
+sure = [
+    beam_search(model, pad([english.encode(p)]).to(device), 4, 0.6)[0][2] for p, _ in money[:30]
+]
+same = [
+    chinese.decode(said) == by
+    for said, by in zip(sure, translate(model, [p for p, _ in money[:30]]))
+]
 print(f"trained: beam and greedy agree on {sum(same)} of {len(same)} phrases")
 assert sum(same) >= 0.8 * len(same)
 
@@ -678,14 +698,28 @@ weights, names, read = show_alignment(model, day_first[0][1])
 new_tokens = as_tokens(list(zip(*day_first))[:100])
 few = hardware.by_profile(smoke=60, cpu=150, gpu=150)
 repaired, shares = {}, {}
-for name, pairs in (("new alone", new_tokens), ("new and old", new_tokens * 10 + train_tokens[:1000])):
+for name, pairs in (
+    ("new alone", new_tokens),
+    ("new and old", new_tokens * 10 + train_tokens[:1000]),
+):
     repaired[name] = copy.deepcopy(model)
     torch.manual_seed(seed)
-    train(repaired[name], translation_loss, pairs, few, 0.002, f"Trained on, {name}: loss", num_points=3)
+    train(
+        repaired[name],
+        translation_loss,
+        pairs,
+        few,
+        0.002,
+        f"Trained on, {name}: loss",
+        num_points=3,
+    )
     on_new = exact_match(translate(repaired[name].eval(), day_first[0][100:]), day_first[1][100:])
     on_old = exact_match(translate(repaired[name], val_sources), val_targets)
     shares[name] = on_new["all"], on_old["all"]
-print(f"before: new form {exact_match(translate(model, day_first[0][100:]), day_first[1][100:])['all']:.0%}", end=", ")
+print(
+    f"before: new form {exact_match(translate(model, day_first[0][100:]), day_first[1][100:])['all']:.0%}",
+    end=", ",
+)
 print(f"old forms {matched['now']['all']:.1%}")
 for name, (on_new, on_old) in shares.items():
     print(f"{name}: new form {on_new:.0%}, old forms {on_old:.1%}")
@@ -724,7 +758,14 @@ def copy_rest(mine, theirs):
 
 
 theirs = nn.Transformer(
-    num_channels, 4, num_layers, num_layers, 4 * num_channels, 0.0, batch_first=True, norm_first=True
+    num_channels,
+    4,
+    num_layers,
+    num_layers,
+    4 * num_channels,
+    0.0,
+    batch_first=True,
+    norm_first=True,
 ).to(device)
 for mine, layer in zip(model.encoder.layers, theirs.encoder.layers):
     copy_attention(mine.attention, layer.self_attn)

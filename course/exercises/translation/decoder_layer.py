@@ -223,7 +223,7 @@ DECODER_LAYER = Exercise(
         Mistake(_layer_of(_look_back, _look_across), "The feed-forward is missing."),
         Mistake(
             _layer_of(_side_by_side),
-            "All parts read the same x; each should read what the one before has left: `x = x + …`.",
+            "All parts read the same x; each reads what the one before has left: `x = x + …`.",
         ),
         Mistake(
             _with(0, lambda self, x, m, t, s: self.dropout(self.self_attention(self.norm_1(x), t))),

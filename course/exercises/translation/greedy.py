@@ -137,7 +137,7 @@ GREEDY = Exercise(
         ),
         Mistake(
             _with(lambda target, longest: not bool((target == END).any(dim=1).all())),
-            "It goes on without an end where a row never comes to one: stop after `longest` tokens.",
+            "Where a row never comes to its end it goes on for ever: stop after `longest` tokens.",
         ),
         Mistake(
             _with(

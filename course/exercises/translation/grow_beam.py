@@ -127,8 +127,8 @@ GROW_BEAM = Exercise(
         ),
         Mistake(
             _one_each,
-            "Each hypothesis goes on with its best token alone. Two of the likeliest ways may go on "
-            "from the same hypothesis: compare all K · V.",
+            "Each hypothesis goes on with its best token alone. Two of the likeliest ways may go "
+            "on from the same hypothesis: compare all K · V.",
         ),
         Mistake(
             _of_the_best_alone,

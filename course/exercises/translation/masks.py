@@ -92,8 +92,8 @@ MASKS = Exercise(
     mistakes=(
         Mistake(
             _with(_by_the_targets_lengths),
-            "The lengths are still those of the *targets*: as many source tokens may be read as the "
-            "target has so far. Count the source's own tokens that are not PAD.",
+            "The lengths are still those of the *targets*: as many source tokens may be read as "
+            "the target has so far. Count the source's own tokens that are not PAD.",
         ),
         Mistake(
             _with(lambda source, target: _real(target)),
@@ -114,8 +114,8 @@ MASKS = Exercise(
         ),
         Mistake(
             _with(lambda source, target: causal_mask(source.shape[1])),
-            "The source has no future that must be hidden: it is there as a whole. Only its padding "
-            "is not looked at.",
+            "The source has no future that must be hidden: it is there as a whole. Only its "
+            "padding is not looked at.",
         ),
         Mistake(
             _with(at_target=lambda source, target: _real(target)),

@@ -159,8 +159,8 @@ N_GRAM_MATCHES = Exercise(
     ),
     hints=(
         "The n-grams of tokens: `tuple(tokens[place : place + n])` for each place from 0 to T - n.",
-        "Count both sides with a `Counter`. How often may an n-gram match, if it stands three times "
-        "here and twice there?",
+        "Count both sides with a `Counter`. How often may an n-gram match, if it stands three "
+        "times here and twice there?",
         "`found & right` keeps the smaller count of each; `.total()` adds a Counter up.",
     ),
 )

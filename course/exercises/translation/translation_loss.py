@@ -1,5 +1,6 @@
 """translation.translation_loss: a bug hunt, targets that are not shifted."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,7 +44,7 @@ def _by_hand(model: _Model, source: Tensor, rows: list[list[int]]) -> Tensor:
     """Token by token."""
     surprises = []
     for number, row in enumerate(rows):
-        for read, asked in zip(row, row[1:], strict=False):
+        for read, asked in itertools.pairwise(row):
             if asked != PAD:
                 logits = model(source[number : number + 1], torch.tensor([[read]]))[0, 0]
                 surprises.append(-torch.log_softmax(logits, dim=0)[asked])
