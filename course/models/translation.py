@@ -130,16 +130,17 @@ class Translator(nn.Module):
         self.norm = nn.LayerNorm(num_channels)
         self.head = nn.Linear(num_channels, num_target)
 
-    def encode(self, source):
-        """Read the source, once: [B, S] → [B, S, C]."""
-        at_source, _ = self.masks(source, source)
+    def encode(self, source, at_source=None):
+        """Read the source, once: [B, S] → [B, S, C]. at_source: its mask, made unless given."""
+        if at_source is None:
+            at_source, _ = self.masks(source, source)
         return self.encoder(self.source_embedding(source), at_source)
 
     def forward(self, source, target, memory=None):
         """memory: what `encode` gave for this source, where it is known already."""
-        if memory is None:
-            memory = self.encode(source)
         at_source, at_target = self.masks(source, target)
+        if memory is None:
+            memory = self.encode(source, at_source)
         x = self.target_embedding(target)  # [B, T, C]
         for layer in self.layers:
             x = layer(x, memory, at_target, at_source)
