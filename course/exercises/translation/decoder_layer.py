@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from course.checking.engine import Case, Exercise, Mistake
 from course.exercises.attention.heads import LAYERS
 from course.exercises.attention.shared import (
+    Sentence,
     draw_weights,
     fill,
     sentence_or_difference,
@@ -106,6 +107,12 @@ def _result(
     weights: dict[str, Tensor],
 ) -> Any:
     layer = make(channels, heads, hidden, dropout)
+    made = layer.state_dict() if isinstance(layer, nn.Module) else weights
+    if other := sorted(made.keys() ^ weights.keys()):
+        return Sentence(
+            "`__init__` should make what it made before, and nothing else: look at "
+            f"{', '.join(other[:3])}."
+        )
     if problem := fill(layer, weights):
         return problem
     found = layer(x, memory, at_target, at_source)

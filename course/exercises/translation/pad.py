@@ -88,6 +88,10 @@ PAD_SEQUENCES = Exercise(
             "Tokens are whole numbers: leave out `.float()`, so that an embedding can look them "
             "up.",
         ),
+        Mistake(
+            lambda sequences: _filled()(sequences).T,
+            "Rows and columns have changed places: each sequence is a row.",
+        ),
         Mistake(_sorted, "The sequences have changed their order; row 0 is the first one given."),
     ),
     advice=(
