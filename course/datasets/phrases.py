@@ -5,7 +5,7 @@ package Babel brings it. So there are as many pairs as one likes, and every tran
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from course.datasets.overlap import letters_and_digits
 
 Pair = tuple[str, str]
+Maker = Callable[[np.random.Generator], tuple[Any, Pair]]  # a value, and how it is written
 
 YEARS = (1900, 2099)
 MOST_DIGITS = 4  # of a number, the zeros at its end apart
@@ -25,8 +26,7 @@ def pairs(count: int) -> list[Pair]:
     Always the same ones, in no order. No day, number or amount comes twice, in whatever form, and
     no two phrases are equal by letters and digits: so any part can be held out.
     """
-    makers = (a_date, a_date, a_number, an_amount)
-    return _different(lambda rng: makers[rng.integers(4)](rng), count, seed=9)
+    return _different((a_date, a_date, a_number, an_amount), count, seed=9)
 
 
 def unseen_forms(count: int) -> dict[str, list[Pair]]:
@@ -39,22 +39,23 @@ def unseen_forms(count: int) -> dict[str, list[Pair]]:
         "numbers of five digits": lambda rng: a_number(rng, (5,)),
     }
     return {
-        name: _different(maker, count, seed=90 + place)
+        name: _different((maker,), count, seed=90 + place)
         for place, (name, maker) in enumerate(makers.items())
     }
 
 
-def _different(
-    maker: Callable[[np.random.Generator], tuple[Any, Pair]], count: int, seed: int
-) -> list[Pair]:
-    """As many pairs of a maker, of which no two have the same value or the same letters."""
+def _different(makers: Sequence[Maker], count: int, seed: int) -> list[Pair]:
+    """As many pairs of these makers, of which no two have the same value or the same letters."""
     rng, found, seen = np.random.default_rng(seed), [], set()
-    while len(found) < count:
-        value, pair = maker(rng)
-        keys = {value, letters_and_digits(pair[0])}
-        if not keys & seen:
-            seen |= keys
-            found.append(pair)
+    for _ in range(count):
+        maker = makers[rng.integers(len(makers))]
+        while True:
+            value, pair = maker(rng)
+            keys = {value, letters_and_digits(pair[0])}
+            if not keys & seen:
+                break
+        seen |= keys
+        found.append(pair)
     return found
 
 
