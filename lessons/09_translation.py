@@ -438,14 +438,13 @@ def show_alignment(model, phrase):
     said = greedy(model, source, longest - 1)
     so_far = torch.cat([torch.full((1, 1), BEGIN, device=device), said[:, :-1]], dim=1)
     weights = alignment(model, source, so_far)[0].cpu().numpy()  # [T, S]
+    assert abs(weights.sum(axis=1) - 1).max() < 1e-4
     read = [*words(phrase), "[end]"]
     names = [chinese.pieces[token] for token in said[0].tolist()]
     plots.alignment(weights, names, read, f"{phrase}: where each token comes from, in %")
-    return weights
 
 
-weights = show_alignment(model, "Tue, Sep 5, 2023")
-assert abs(weights.sum(axis=1) - 1).max() < 1e-4
+show_alignment(model, "Tue, Sep 5, 2023")
 
 # %% [markdown]
 # <details><summary>Why?</summary>
