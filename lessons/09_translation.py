@@ -809,9 +809,9 @@ for step in ("with its own weights", "with our weights"):
 assert differences[1] < 1e-5 * logits.abs().max() < differences[0]
 
 # %% [markdown]
-# Of real sentences there are collections such as Tatoeba. None comes with the course. If somebody has put one into
-# the bundle that `COURSE_DATA` names, the next cell shows it, and all of the above works with it: `phrases =
-# data.tatoeba()` in section 1.
+# Of real sentences there are collections such as Tatoeba. None comes with the course, as no copy is known that stays
+# the same. The next cell shows some where somebody has put them into the bundle that `COURSE_DATA` names. The parts
+# above serve for them too; only `longest` has to grow, training takes longer, and BLEU says more than exact match.
 
 # %%
 sentences = data.tatoeba()
@@ -875,8 +875,8 @@ report("translation.chrf", chrf / 100, data=phrases)
 #   translation*: the length penalty. [arXiv:1609.08144](https://arxiv.org/abs/1609.08144)
 # - K. Papineni, S. Roukos, T. Ward, W.-J. Zhu (2002), *BLEU: a method for automatic evaluation of machine
 #   translation*. [ACL Anthology](https://aclanthology.org/P02-1040/)
-# - M. Popović (2015), *chrF: character n-gram F-score for automatic MT evaluation*. [ACL
-#   Anthology](https://aclanthology.org/W15-3049/)
+# - M. Popović (2015), *chrF: character n-gram F-score for automatic MT evaluation*.
+#   [ACL Anthology](https://aclanthology.org/W15-3049/)
 # - M. Post (2018), *A call for clarity in reporting BLEU scores*: sacrebleu.
 #   [arXiv:1804.08771](https://arxiv.org/abs/1804.08771)
 # - S. Jain, B. C. Wallace (2019), *Attention is not explanation*.
