@@ -320,7 +320,7 @@ def translation_loss(model, source, target):
 
 # %%
 num_channels, num_layers, num_steps, rate = hardware.by_profile(
-    smoke=(64, 1, 400, 0.004), cpu=(64, 1, 1200, 0.003), gpu=(128, 2, 3000, 0.001)
+    smoke=(64, 1, 320, 0.004), cpu=(64, 1, 1200, 0.003), gpu=(128, 2, 3000, 0.001)
 )
 longest = 24
 torch.manual_seed(seed)
