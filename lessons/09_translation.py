@@ -282,7 +282,7 @@ def train(model, loss_function, pairs, num_steps, rate, title, keep_at=0, num_po
 # %%
 batch_size = hardware.by_profile(smoke=48, cpu=64, gpu=128)
 cheat = small_translator(masks)
-train(cheat, loss_of_a_colleague, train_tokens, 60, 0.01, "Too good to be true: loss", num_points=2)
+train(cheat, loss_of_a_colleague, train_tokens, 50, 0.01, "Too good to be true: loss", num_points=2)
 written = torch.full((1, 1), BEGIN, device=device)
 date = pad([english.encode("May 5, 2023")]).to(device)
 with torch.no_grad():
@@ -320,7 +320,7 @@ def translation_loss(model, source, target):
 
 # %%
 num_channels, num_layers, num_steps, rate = hardware.by_profile(
-    smoke=(64, 1, 320, 0.004), cpu=(64, 1, 1200, 0.003), gpu=(128, 2, 3000, 0.001)
+    smoke=(64, 1, 280, 0.004), cpu=(64, 1, 1200, 0.003), gpu=(128, 2, 3000, 0.001)
 )
 longest = 24
 torch.manual_seed(seed)
@@ -659,8 +659,8 @@ assert results["beam, α = 0.0"][2] <= results["beam, α = 1.0"][2]
 #
 # Without a penalty the beam chooses the likeliest ending that it knows, so it has the highest log-probability. But
 # likelier need not be better: a young translator that does not know a currency gives every name a small
-# probability, and a short name multiplies fewer of them. With α the long names come back. Where a model is sure, as
-# the trained one is, greedy and beam say the same.
+# probability, and a short name multiplies fewer of them. A larger α makes long names cheaper, but it can only choose
+# among what the beam has kept. Where a model is sure, as the trained one is, greedy and beam say the same.
 # </details>
 
 # %%
@@ -719,7 +719,7 @@ show_alignment(model, day_first[0][1])
 
 # %%
 new_tokens = as_tokens(list(zip(*day_first))[:100])
-few = hardware.by_profile(smoke=50, cpu=150, gpu=150)
+few = hardware.by_profile(smoke=40, cpu=150, gpu=150)
 repaired, shares = {}, {}
 for name, pairs in (
     ("new alone", new_tokens),
