@@ -242,8 +242,8 @@ def tatoeba(quiet: bool = False) -> Pairs | None:
     """English sentences with Chinese translations, out of the bundle in `COURSE_DATA`.
 
     None where there is no such bundle, where it has none of them, and in profile "smoke".  They
-    neither come with the course nor are they downloaded, as it knows of no copy that stays the same
-    and could be verified.  A bundle keeps them under the name "tatoeba", as pairs.
+    neither come with the course nor are they downloaded, for no copy is known that stays the same,
+    so that it could be verified.  A bundle keeps them under the name "tatoeba", as pairs.
 
     Args:
         quiet: As for `mnist`.

@@ -630,7 +630,7 @@ only = beam_search(young, source, width=1, alpha=0.0)[0][2]
 assert chinese.decode(only) == translate(young, ["3,619.75 Polish zlotys"])[0]
 
 # %% [markdown]
-# With width 1, it is greedy search. Polish zlotys are 波兰兹罗提, five characters; euros are 欧元, two.
+# With width 1, it is greedy search. (`beam_search` in `course.models.translation` does the same.) Polish zlotys are 波兰兹罗提, five characters; euros are 欧元, two.
 #
 # **Predict, then run.** We let the young translator translate amounts of money, whose names differ most in length.
 # Greedy, and with a beam of 4 for three values of α. Which finds the highest probabilities? Which writes the
