@@ -433,6 +433,10 @@ for name, translations in (("young", by_young), ("trained", by_model)):
 # %%
 from course.models.translation import alignment
 
+meanings = {"年": "year", "月": "month", "日": "day", "星": "week-", "期": "-day", "周": "week"}
+meanings |= {"一": "one", "二": "two", "三": "three", "四": "four", "五": "five", "六": "six"}
+meanings |= {"万": "10⁴", "亿": "10⁸"}
+
 
 def show_alignment(model, phrase):
     """A row for each token that the model says, a column for each token that it read; in percent."""
@@ -443,6 +447,7 @@ def show_alignment(model, phrase):
     assert abs(weights.sum(axis=1) - 1).max() < 1e-4
     read = [*words(phrase), "[end]"]
     names = [chinese.pieces[token] for token in said[0].tolist()]
+    names = [f"{name} {meanings.get(name, '')}" for name in names]
     plots.alignment(weights, names, read, f"{phrase}: where each token comes from, in %")
 
 
