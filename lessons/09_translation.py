@@ -273,6 +273,7 @@ def train(model, loss_function, pairs, num_steps, rate, title, keep_at=0, num_po
                 val_loss = loss_function(model, *as_tensors(val_tokens[:300]))
             curves.add(sum(losses[-20:]) / len(losses[-20:]), val_loss)
         line.how_far(step, num_steps)
+    model.eval()
     return kept
 
 
@@ -341,7 +342,6 @@ print(f"{num_weights:,} weights; it will read each phrase about {seen:.0f} times
 young = train(
     model, translation_loss, train_tokens, num_steps, rate, "A translator: loss", keep_at=150
 )
-model.eval()
 
 # %% [markdown]
 # ## 4 · Write, token by token
@@ -417,7 +417,10 @@ for name, translations in (("young", by_young), ("trained", by_model)):
         print(f"   {source:32} {translation}   should be {target}")
 
 # %% [markdown]
-# Few mistakes are nonsense: they *look* like translations. A digit is wrong, a currency, the place of the point.
+# In the run that made the solution, the trained one's mistakes are mostly numbers of one digit, such as 9 million.
+# There are only some hundred of these, so training shows few.
+#
+# And few mistakes are nonsense: they *look* like translations. A digit is wrong, a currency, the place of the point.
 # That is what makes such a model dangerous: it never says that it does not know.
 
 # %% [markdown]
@@ -740,7 +743,7 @@ for name, pairs in mixtures.items():
     torch.manual_seed(seed)
     title = f"Trained on, {name}: loss"
     train(copied, translation_loss, pairs, few, 0.002, title, num_points=2)
-    shares[name] = on_new_and_old(copied.eval())
+    shares[name] = on_new_and_old(copied)
 for name, (on_new, on_old) in shares.items():
     print(f"{name}: new form {on_new:.0%}, old forms {on_old:.1%}")
 assert shares["new and old"][0] > shares["before"][0] + 0.3
