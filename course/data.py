@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from course import hardware
-from course.datasets import sources
+from course.datasets import bundles, files, phrases, sources
 from course.datasets.downloads import DataError
 from course.datasets.files import ARRAYS, Arrays
 from course.datasets.overlap import shared_texts as shared_texts
@@ -102,6 +102,28 @@ class Documents:
     x_test: list[list[str]] = field(repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Texts with their translations.
+
+    Pairs are in no order that means anything, so that any part of the training pairs can be held
+    out for validation.  No text of the test set stands in training, compared by letters and digits.
+
+    Attributes:
+        name, source, variant: As in `Images`; what is made on the spot counts as a sample.
+        x_train, x_test: Texts in English.
+        y_train, y_test: Their translations into Chinese, in the same order.
+    """
+
+    name: str
+    source: str
+    variant: str
+    x_train: list[str] = field(repr=False)
+    y_train: list[str] = field(repr=False)
+    x_test: list[str] = field(repr=False)
+    y_test: list[str] = field(repr=False)
+
+
 def mnist(quiet: bool = False) -> Images:
     """Handwritten digits: grey images of 28 x 28 pixels in ten classes.
 
@@ -172,6 +194,90 @@ def chinese_prose(quiet: bool = False) -> Documents:
     All of them come with the course, in every profile.  `quiet` as for `mnist`.
     """
     return load(CHINESE_PROSE, quiet)
+
+
+def english_chinese_phrases(num_train: int, num_test: int, quiet: bool = False) -> Pairs:
+    """Dates, numbers and amounts of money in English and Chinese, made on the spot with Babel.
+
+    The same ones each time; with more for training, the test pairs stay as they are.  No day,
+    number or amount of the test set stands in training in any form.
+
+    Args:
+        num_train, num_test: How many pairs.
+        quiet: As for `mnist`.
+    """
+    made = phrases.pairs(num_test + num_train)
+    x, y = ([pair[side] for pair in made] for side in (0, 1))
+    loaded = Pairs(
+        "english_chinese_phrases",
+        "sample",
+        "sample",
+        x_train=x[num_test:],
+        y_train=y[num_test:],
+        x_test=x[:num_test],
+        y_test=y[:num_test],
+    )
+    if not quiet:
+        print(
+            f"Phrases: {num_train:,} training and {num_test:,} test pairs, written by Babel as "
+            "Unicode's CLDR has it"
+        )
+    _record(loaded)
+    return loaded
+
+
+def phrases_in_unseen_forms(count: int) -> dict[str, tuple[list[str], list[str]]]:
+    """Phrases in forms that `english_chinese_phrases` never has, under what is new about them.
+
+    Returns:
+        For each form, `count` texts in English and their translations into Chinese.
+    """
+    return {
+        name: ([source for source, _ in made], [target for _, target in made])
+        for name, made in phrases.unseen_forms(count).items()
+    }
+
+
+def tatoeba(quiet: bool = False) -> Pairs | None:
+    """English sentences with Chinese translations, out of the bundle in `COURSE_DATA`.
+
+    None where there is no such bundle, where it has none of them, and in profile "smoke".  They
+    neither come with the course nor are they downloaded, for no copy is known that stays the same,
+    so that it could be verified.  A bundle keeps them under the name "tatoeba", as pairs.
+
+    Args:
+        quiet: As for `mnist`.
+    """
+    folder = os.environ.get("COURSE_DATA")
+    if hardware.profile() == "smoke" or not folder:
+        return None
+    try:
+        arrays = bundles.read(Path(folder), "tatoeba", files.read_pairs)
+    except DataError as error:
+        print(f"Tatoeba: the bundle in COURSE_DATA cannot be used: {error}.")
+        return None
+    if arrays is None or "x_train" not in arrays:
+        return None
+    variant = "full" if "x_test" in arrays else "validation"
+    if variant == "validation":
+        cut = len(arrays["x_train"]) - len(arrays["x_train"]) // 10
+        arrays = {
+            f"{axis}_{split}": arrays[f"{axis}_train"][part]
+            for axis in "xy"
+            for split, part in (("train", slice(cut)), ("test", slice(cut, None)))
+        }
+    known = set(shared_texts(arrays["x_test"], arrays["x_train"]))
+    kept = [place for place, text in enumerate(arrays["x_train"]) if text not in known]
+    for axis in "xy":
+        arrays[f"{axis}_train"] = [arrays[f"{axis}_train"][place] for place in kept]
+    loaded = Pairs("tatoeba", "bundle", variant, **{key: arrays[key] for key in ARRAYS})
+    if not quiet:
+        print(
+            f"Tatoeba: {len(loaded.x_train):,} training and {len(loaded.x_test):,} test sentences "
+            f"from {SOURCES['bundle']}"
+        )
+    _record(loaded)
+    return loaded
 
 
 def load(recipe: Recipe, quiet: bool = False) -> Images | Texts | Documents:
@@ -257,7 +363,7 @@ def _summary(recipe: Recipe, loaded: Images | Texts | Documents, no_choice: bool
     return line
 
 
-def _record(loaded: Images | Texts | Documents) -> None:
+def _record(loaded: Images | Texts | Documents | Pairs) -> None:
     """Append what was loaded to the file named by `COURSE_RECORD`, where there is one."""
     if path := os.environ.get("COURSE_RECORD"):
         entry = {

@@ -177,6 +177,34 @@ def heatmaps(
     show(figure, alt)
 
 
+def alignment(weights: np.ndarray, said: Sequence[str], read: Sequence[str], title: str) -> None:
+    """Show where each token that was said came from: weights [T, S], each row with the sum 1.
+
+    A table and no picture: a browser has the letters of every script, Matplotlib has not. What is
+    10 % or more stands there as a number, so that nothing depends on the colour.
+    """
+    header = "".join(f'<th scope="col">{escape(token)}</th>' for token in read)
+    rows, lines = [], [title]
+    for token, row in zip(said, weights, strict=True):
+        cells = "".join(_weight_cell(float(weight)) for weight in row)
+        rows.append(f'<tr><th scope="row">{escape(token)}</th>{cells}</tr>')
+        best = int(row.argmax())
+        lines.append(f"{token} from {read[best]} ({row[best]:.0%})")
+    table = f"<tr><td></td>{header}</tr>{''.join(rows)}"
+    bundle = {
+        "text/html": f"<table><caption>{escape(title)}</caption>{table}</table>",
+        "text/plain": "\n".join(lines),
+    }
+    display(bundle, raw=True)
+
+
+def _weight_cell(weight: float) -> str:
+    text = f"{100 * weight:.0f}" if weight >= 0.095 else ""
+    ink = "white" if weight > 0.6 else "black"
+    style = f"background:rgba(0,90,160,{weight:.2f});color:{ink};text-align:center"
+    return f'<td style="{style}">{text}</td>'
+
+
 class LiveCurves:
     """Curves that grow while a model trains: one panel for each name, one updating picture.
 

@@ -143,6 +143,19 @@ def test_a_signed_heatmap_goes_from_blue_to_red(shown):
     assert more_red.max() > 60 and more_red.min() < -60 and shown[0]["alt"] == "blue to red"
 
 
+def test_an_alignment_is_a_table_that_can_be_read_without_colours(monkeypatch):
+    bundles = []
+    monkeypatch.setattr(plots, "display", lambda bundle, raw: bundles.append(bundle))
+    weights = np.array([[0.7, 0.25, 0.05], [0.0, 0.0, 1.0]])
+    plots.alignment(weights, ["月", "<"], ["Sep", "&", "[end]"], "where from, in %")
+    page = bundles[0]["text/html"]
+    table = ElementTree.fromstring(page)
+    rows = [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+    assert table.find("caption").text == "where from, in %"
+    assert rows == [["", "Sep", "&", "[end]"], ["月", "70", "25", ""], ["<", "", "", "100"]]
+    assert bundles[0]["text/plain"].split("\n")[1:] == ["月 from Sep (70%)", "< from [end] (100%)"]
+
+
 def test_live_curves_are_one_picture_that_grows(shown):
     curves = plots.LiveCurves("loss", "accuracy", title="Run")
     for step in range(3):

@@ -8,6 +8,7 @@ version 1; "file" and "sha256" are what reading needs, the rest is for people.
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 
 
-def read(folder: Path, name: str) -> Arrays | None:
+def read(folder: Path, name: str, reader: Callable[[Path], Arrays] = files.read) -> Arrays | None:
     """The arrays of a data set in a bundle, or None where the bundle does not hold it.
+
+    reader: reads its file.
 
     Raises:
         DataError: The bundle is damaged, incomplete, or of a newer format.
@@ -33,7 +36,7 @@ def read(folder: Path, name: str) -> Arrays | None:
     path = _file_of(folder, name, entry)
     if sha256_of(path) != entry["sha256"]:
         raise DataError(f"{path.name} is not as {MANIFEST} describes it; copy the bundle again")
-    arrays = files.read(path)
+    arrays = reader(path)
     if "classes" in entry:
         arrays.setdefault("classes", entry["classes"])  # beside texts only the manifest has them
     return arrays

@@ -1,8 +1,8 @@
 """The two formats of samples and bundles: arrays in an .npz file, texts in lines of JSON.
 
-A line of JSON is a text with its label, {"split": "train", "text": "…", "label": 1}, or a document
-with its sentences in order, {"split": "train", "sentences": ["…", "…"]}.  Samples are packed
-(.jsonl.xz).
+A line of JSON is a text with its label, {"split": "train", "text": "…", "label": 1}, a document
+with its sentences in order, {"split": "train", "sentences": ["…", "…"]}, or a text with its
+translation, {"split": "train", "source": "…", "target": "…"}.  Samples are packed (.jsonl.xz).
 """
 
 import json
@@ -21,6 +21,7 @@ from course.datasets.downloads import DataError
 Arrays = dict[str, np.ndarray | list]
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 SPLITS = ("train", "test")
+PAIR = ("split", "source", "target")
 HIGHEST_LABEL = 255
 UNREADABLE = (
     OSError,
@@ -86,6 +87,29 @@ def read_texts(path: Path) -> Arrays:
         key: np.array(part, np.uint8) if key.startswith("y") else part
         for key, part in arrays.items()
     }
+
+
+def read_pairs(path: Path) -> Arrays:
+    """The texts (x_…) and translations (y_…) of a file of lines of JSON; absent splits left out.
+
+    Raises:
+        DataError: The file is damaged, or a line of it is no text with its translation.
+    """
+    arrays: dict[str, list] = {}
+    for number, row in enumerate(_rows(path), start=1):
+        texts = [row.get(key) for key in PAIR] if isinstance(row, dict) else []
+        if not all(isinstance(text, str) for text in texts) or texts[:1] not in (
+            ["train"],
+            ["test"],
+        ):
+            raise DataError(
+                f"line {number} of {path.name} has no split with a source and a target; make it"
+                " again"
+            )
+        split, source, target = texts
+        arrays.setdefault(f"x_{split}", []).append(source)
+        arrays.setdefault(f"y_{split}", []).append(target)
+    return arrays
 
 
 def write_texts(path: Path, arrays: Arrays) -> None:
