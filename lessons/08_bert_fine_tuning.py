@@ -6,7 +6,7 @@
 # Lesson 07 made an encoder that has read a lot, without any label. Now it gets a task: does a sentence from a film
 # review praise or complain? A layer on top and a few thousand labels are enough, when it is done with care. The code
 # for it is printed everywhere, and often it is wrong in ways that raise no error. You will write the loop by hand, find
-# five such faults, then let the library do it; train one or two percent of the weights (LoRA); and compare
+# six such faults, then let the library do it; train one or two percent of the weights (LoRA); and compare
 # everything with a method that has no network at all.
 #
 # {{budget}}
@@ -479,7 +479,26 @@ seconds = time.monotonic() - started
 print(f"{seconds:.0f} s; validation accuracy {max(found):.3f}, TF-IDF {word_accuracy:.3f}")
 
 # %% [markdown]
-# One number is not yet a finding; the test texts wait for section 8. What would a forgotten mask cost in *use*?
+# One number is not yet a finding; the test texts wait for section 8. And which number? Printed loops often compute the
+# accuracy inside the loop over batches, and print what is left after it: the accuracy of the *last batch*.
+#
+# **Predict, then run.** The same model and the same texts: how far apart are the accuracies of single batches of 32?
+
+# %%
+hits = (answers_of(model, val_ids) == torch.tensor(val_labels)).float()
+in_batches = [part.mean().item() for part in hits.split(32)]
+print(f"all texts {hits.mean():.3f}; batches from {min(in_batches):.3f} to {max(in_batches):.3f}")
+print(f"the last batch, of {len(hits.split(32)[-1])} texts: {in_batches[-1]:.3f}")
+assert max(in_batches) - min(in_batches) > 0.1
+
+# %% [markdown]
+# <details><summary>Why?</summary>
+#
+# An accuracy of 32 texts has a standard deviation of $\sqrt{0.8 \cdot 0.2 / 32} = 0.07$ by chance alone, and the last
+# batch is often smaller still. Count the hits over all texts, and divide once.
+# </details>
+#
+# What would a forgotten mask cost in *use*?
 #
 # **Predict, then run.** The same model, but everything counts as real, in batches as they come. How many of its answers
 # change, and what becomes of its accuracy?
@@ -780,6 +799,7 @@ for way, values in scores.items():
     if way in memory:
         line += f"   {memory[way][0]:18,}  {np.mean(times[way]):7.1f}  {memory[way][1]:.0f}"
     print(line)
+print(f"{'majority':12} {majority:.3f}; untrained head {untrained:.3f}")
 plots.spread(scores, f"{num_labels} labels", "validation accuracy")
 
 # %% [markdown]

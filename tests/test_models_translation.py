@@ -7,8 +7,10 @@ import pytest
 import sacrebleu
 import torch
 from sacrebleu.tokenizers.tokenizer_zh import TokenizerZh
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from course.exercises.attention.encoder_layer import in_torchs_words
 from course.exercises.translation.decoder_layer import decoder_in_torchs_words
@@ -23,6 +25,7 @@ from course.models.translation import (
     Vocabulary,
     alignment,
     beam_search,
+    by_t5,
     greedy,
     grow_beam,
     length_penalty,
@@ -284,3 +287,28 @@ def test_a_translator_learns_to_turn_a_sequence_round():
         optimizer.step()
     right = (greedy(model.eval(), source, 6)[:, :4] == drawn.flip(1)).all(dim=1)
     assert right.float().mean() > 0.9
+
+
+def test_t5_is_asked_for_each_sentence_in_the_language_that_is_named(tmp_path, monkeypatch):
+    """With a small T5 of random weights whose tokenizer knows a few words."""
+    question = ["translate", "English", "to", "German", ":"]
+    known = ["<pad>", "</s>", "<unk>", *question, "good", "night"]
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(known)}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(tmp_path)
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    config = T5Config(vocab_size=len(known), decoder_start_token_id=0, **sizes)
+    T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    asked = []
+
+    def answer(model, input_ids, **options):
+        asked.extend(input_ids.tolist())
+        return input_ids[:, -2:]
+
+    monkeypatch.setattr(T5ForConditionalGeneration, "generate", answer)
+    assert by_t5(tmp_path, ["good night", "night"], "German") == ["good night", "night"]
+    numbers = [known.index(word) for word in question]
+    assert [row[:5] for row in asked] == [numbers, numbers]
+    monkeypatch.undo()
+    assert len(by_t5(tmp_path, ["good night", "night"], "German")) == 2

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel, Trainer, get_linear_schedule_wit
 
 from course.datasets.recipes import CHINESE_REVIEWS
 from course.datasets.sources import from_sample
-from course.models import bert, encoders, pretrained, text_classifier
+from course.models import bert, encoders, hub, pretrained, text_classifier
 from course.models.text_classifier import TextClassifier, fill_up
 
 BERT = "google-bert/bert-base-uncased"
@@ -38,7 +38,7 @@ def no_network(monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(encoders.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("COURSE_PROFILE", "cpu")
     return tmp_path / "hub"
 
@@ -107,21 +107,21 @@ def test_a_wanted_model_that_cannot_be_fetched_is_replaced_at_once(no_network, m
 def test_a_hub_that_keeps_silent_is_not_waited_for(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setattr(encoders.constants, "ENDPOINT", address)
-        monkeypatch.setattr(encoders.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(encoders, "ANSWER_SECONDS", 0.2)
+        monkeypatch.setattr(hub.constants, "ENDPOINT", address)
+        monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         said = []
-        asking = threading.Thread(target=lambda: said.append(encoders.hub_answers()), daemon=True)
+        asking = threading.Thread(target=lambda: said.append(hub.answers()), daemon=True)
         asking.start()
         asking.join(30)
         assert said == [False]
 
 
 def test_where_the_hub_is_switched_off_it_is_not_asked(no_network, monkeypatch, capsys):
-    monkeypatch.setattr(encoders.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     assert encoders.folder_from_hub(BERT) is None
-    assert "another is used" in capsys.readouterr().out
+    assert "left out" in capsys.readouterr().out
 
 
 def keep_in_cache(cache, own):
@@ -143,7 +143,7 @@ def test_what_was_fetched_before_is_read_without_a_network(no_network, own):
 
 def test_half_a_download_does_not_count(no_network, own, monkeypatch):
     (keep_in_cache(no_network, own) / "model.safetensors").unlink()
-    monkeypatch.setattr(encoders.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     assert encoders.folder_from_hub(BERT) is None
 
 

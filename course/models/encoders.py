@@ -4,14 +4,10 @@ Nothing is fetched unasked, and no machine without a network waits for one: what
 is read from its folder, and the hub is asked only where a model of it is wanted by name.
 """
 
-import contextlib
 import importlib.util
 from pathlib import Path
 
-import requests
 import torch
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 from torch.nn import functional
 from transformers import (
     AutoModel,
@@ -23,7 +19,7 @@ from transformers import (
 from transformers.utils import logging
 
 from course import hardware
-from course.models import pretrained, word_pieces
+from course.models import hub, pretrained, word_pieces
 from course.models.bert import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNKNOWN, Bert
 from course.models.word_vectors import counted_vectors
 
@@ -31,14 +27,6 @@ REVISIONS = {  # the state of each model of the hub that the course was written 
     "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
     "google-bert/bert-base-chinese": "8f23c25b06e129b6c986331a13d8d025a92cf0ea",
 }
-NEEDED = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-]
-ANSWER_SECONDS = 5  # how long the hub may take to answer at all
 
 
 def find(wanted=""):
@@ -74,27 +62,7 @@ def folder_from_hub(name):
     """
     if name not in REVISIONS:
         raise ValueError(f"{name!r} is not one of {', '.join(REVISIONS)}; choose one of these.")
-    options = {"repo_id": name, "revision": REVISIONS[name], "allow_patterns": NEEDED}
-    with contextlib.suppress(LocalEntryNotFoundError):
-        folder = Path(snapshot_download(**options, local_files_only=True))
-        if (folder / "model.safetensors").exists():  # not what a broken download left
-            return folder
-    if hub_answers():
-        with contextlib.suppress(OSError, HTTPError):  # the network broke off on the way
-            return Path(snapshot_download(**options))
-    print(f"{name} is not on this machine and cannot be fetched from the hub now: another is used.")
-    return None
-
-
-def hub_answers():
-    """Whether the hub can be reached within a few seconds, and may be."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        requests.head(constants.ENDPOINT, timeout=ANSWER_SECONDS)
-    except requests.RequestException:
-        return False
-    return True
+    return hub.folder(name, REVISIONS[name])
 
 
 def read(folder):

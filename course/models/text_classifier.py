@@ -196,7 +196,7 @@ def predict(model, tokenizer, texts, classes, longest):
     if not texts:
         return []
     ids = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
-    whole = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    whole = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
     probabilities = logits_of(model, ids, tokenizer.pad_token_id).softmax(dim=1)
     answers = []
     for row, tokens in zip(probabilities, whole):
