@@ -1011,7 +1011,7 @@ print(f"unknown: {encoders.unknown_share(zh_tokenizer, zh_val):.1%}")
 by_characters = counting_words(analyzer="char").fit(zh_train, zh_train_labels)
 torch.manual_seed(seed)
 zh_model = TextClassifier(copy.deepcopy(zh_encoder), num_classes=2).to(device)
-zh_epochs = hardware.by_profile(smoke=2, cpu=3, gpu=3)
+zh_epochs = hardware.by_profile(smoke=2, cpu=2, gpu=3)
 zh_found = fine_tune(
     zh_model,
     (zh_ids[0], zh_train_labels),

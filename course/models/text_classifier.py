@@ -157,7 +157,7 @@ def megabytes_to_train(model, batch, labels):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:  # they are there anyway
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a result that keeps itself would never be freed
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = loss_of(model, batch, labels)  # which holds all that was kept
