@@ -73,12 +73,13 @@ for source, target in train_pairs[:10]:
 # Numbers are the hard part. English counts in steps of a thousand: thousand, million, billion, trillion. Chinese
 # counts in steps of ten thousand: 万 is 10,000, 亿 is 100,000,000, and 万亿, ten thousand 亿, is a trillion. So 4.53
 # million is 453万: the point moves.
-#
+
+# %% [markdown]
 # No day, number or amount is in two of the sets for training, validation and test, not even in another form. (The
 # line with `assert` checks part of this: no two phrases with the same letters and digits.)
 
 # %% [markdown]
-# The tokens: for English each word, each single digit and each other sign; for Chinese each character. There are
+# Tokens are, for English, each word, each single digit and each other sign; for Chinese, each character. There are
 # four special ones: PAD (nothing stands here), BEGIN, END, and UNKNOWN, for a word that training never showed.
 
 # %%
@@ -311,8 +312,8 @@ assert claimed < 0.5 and written[0, 1] == BEGIN
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# It says BEGIN, and BEGIN again. In training it could get a low loss without the source: it copies what it reads in the
-# target. When it translates, there is no target to copy.
+# It says BEGIN, and BEGIN again. In training it could get a low loss without the source: it copies what it reads in
+# the target. When it translates, there is no target to copy.
 # </details>
 #
 # **Bug hunt.** Mend the loss. At each place, what does the decoder read, and what is it asked for?
@@ -474,11 +475,11 @@ show_alignment(model, "Tue, Sep 5, 2023")
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# In the run that made the solution it is 9, the number of the month, that looks most at Sep. The year is said first,
-# and looks mostly at the end of the source: another order does not hinder attention. But single cells can mislead: the
-# weekday looks more at [end] than at Tue. The memory's vectors are not words any more, as the encoder has mixed their
-# neighbours into each. And 年, 月 and 日 need not ask anything; their weights add up to 1 all the same, so they may lie
-# anywhere. An alignment says where a model looked, not why.
+# In the run that made the solution, 9, the number of the month, looks most at Sep. The year is said first, and looks
+# mostly at the end of the source: another order does no harm. But single cells can mislead: the weekday looks more at
+# [end] than at Tue. The memory's vectors are not words any more, as the encoder has mixed their neighbours into each.
+# And 年, 月 and 日 need not ask anything: their weights, which must add up to 1, may lie anywhere. An alignment says
+# where a model looked, not why.
 # </details>
 #
 # One phrase proves little. So let us count: in dates that end with the year, how much of the weight of the first
@@ -604,8 +605,8 @@ assert sacrebleu.corpus_chrf(by_rival, [list(val_targets[:some])]).score > 25
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# 年, 月, 日, and often the first digits of the year, are right whatever the date. So scores that count pieces give points for
-# form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do not say.
+# 年, 月, 日, and often the first digits of the year, are right whatever the date. So scores that count pieces give
+# points for form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do not say.
 # Choose the score by what a mistake costs: who books a flight for a wrong day is not helped by a high BLEU.
 # </details>
 
@@ -740,10 +741,10 @@ assert right["day before month"] < 0.3 and max(right, key=right.get) == "known f
 # <details><summary>Why?</summary>
 #
 # With the day first there is no new word, only a new order, and yet almost nothing is right. In training the month
-# always stood before the day. So a rule about *places* was enough: the digits behind the month are the day. In
-# capitals, each month and weekday is the same UNKNOWN: it can only guess. So is the dash, and the year never stood
-# first. Five digits are one more than training has; a century from 2100 on is new, and what it makes of that differs from
-# seed to seed. The fault is in the data: nothing in them tells such rules from the real ones.
+# always stood before the day, so a rule about *places* was enough. In capitals, each month and weekday is the same
+# UNKNOWN: it can only guess. So is the dash, and the year never stood first. Five digits are one more than training has.
+# Years from 2100 on have a new century; what it makes of that differs from seed to seed. The fault is in the data:
+# nothing there tells such rules from the real ones.
 # </details>
 #
 # Where does it look, when the day comes first? Find the rows that look at April.
