@@ -76,7 +76,7 @@ for source, target in train_pairs[:10]:
 
 # %% [markdown]
 # No day, number or amount is in two of the sets for training, validation and test, not even in another form. (The
-# line with `assert` checks part of this: no two phrases with the same letters and digits.)
+# line with `assert` checks a part of this: no phrase of the test has the letters and digits of another one.)
 
 # %% [markdown]
 # Tokens are, for English, each word, each single digit and each other sign; for Chinese, each character. There are
@@ -123,7 +123,7 @@ print("source", list(source.shape), "target", list(target.shape))
 
 # %% [markdown]
 # Axes: **B** phrases in a batch, **S** source tokens, **T** target tokens, **C** channels,
-# **V** different target tokens. (So logits [B, T, V] are a score for each possible next token, at each place.)
+# **V** different target tokens. (Logits [B, T, V] are a score for each possible next token, at each place.)
 
 # %% [markdown]
 # ## 2 · A decoder
@@ -207,7 +207,7 @@ assert difference < 1e-5
 # <details><summary>What does this show?</summary>
 #
 # The logits are the same: what differs, the end of the source, is hidden from the decoder, though neither date has any
-# padding. Nothing failed, and a translator can be trained like this; it only translates badly.
+# padding. Nothing failed: such a fault is easily missed.
 # </details>
 #
 # **Bug hunt.** Find out why, and mend it. The target here is BEGIN alone.
@@ -433,8 +433,8 @@ for name, translations in (("young", by_young), ("trained", by_model)):
 
 # %% [markdown]
 # In the run that made the solution, the trained one's mistakes are mostly numbers with one digit that is not 0, such
-# as 7 billion. There are only 108 such numbers below a thousand trillions, none comes twice, and most went to test
-# and validation: training shows nine of them. So it had hardly a chance to learn that “5 thousand” has no point.
+# as 7 billion. There are only 108 such numbers below a thousand trillions, and none comes twice. Most went to test
+# and validation there, and training shows nine: little to learn from that “5 thousand” has no point.
 #
 # And many mistakes *look* like translations: a digit is wrong, a currency, the place of the point. That is what makes
 # such a model dangerous: it never says that it does not know.
@@ -508,9 +508,9 @@ show_alignment(model, "4.53 million")
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# In the run that made the solution, row 5 looks at its own digit and hardly at *million*; 万 does look there. Yet row 5
-# leaves out the point. So the digit's vector must tell more than the digit: the encoder has mixed the word into it
-# before the decoder looked.
+# In the run that made the solution, row 5 looks almost only at its own digit, and 万 at *million*. Yet in row 5 no
+# point is written. This suggests that the digit's vector tells more than the digit: the encoder may have mixed the word
+# into it before the decoder looked.
 # </details>
 
 # %% [markdown]
@@ -606,8 +606,8 @@ assert sacrebleu.corpus_chrf(by_rival, [list(val_targets[:some])]).score > 25
 # <details><summary>Why?</summary>
 #
 # 年, 月, 日, and often the first digits of the year, are right whatever the date. So scores that count pieces give
-# points for form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do not say.
-# Choose the score by what a mistake costs: who books a flight for a wrong day is not helped by a high BLEU.
+# points for form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do
+# not say. Choose the score by what a mistake costs: who books a flight for a wrong day is not helped by a high BLEU.
 # </details>
 
 # %% [markdown]
@@ -758,7 +758,7 @@ show_alignment(model, day_first[0][1])
 #
 # If the fault is in the data, it can be mended there. We take 100 phrases with the day first; the other 200 are
 # kept for the judgement. **Predict, then run.** We train on for a moment: one copy on the new phrases alone, the
-# other half on old ones. What will each make of the new form, and of the old ones?
+# other on as many old ones, too. What will each make of the new form, and of the old ones?
 
 # %%
 new_tokens = as_tokens(list(zip(*day_first))[:100])

@@ -175,10 +175,16 @@ def _norm_of_the_stream(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) ->
     return x + self.dropout(self.feed_forward(x))
 
 
-def _norm_of_the_results(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
-    x = x + self.dropout(self.norm_1(self.self_attention(x, t)))
-    x = x + self.dropout(self.norm_2(self.cross_attention(x, s, memory)))
-    return x + self.dropout(self.norm_3(self.feed_forward(x)))
+def _norm_of_the_results(dropout_first: bool) -> Part:
+    def forward(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
+        def finish(norm: nn.Module, found: Tensor) -> Tensor:
+            return norm(self.dropout(found)) if dropout_first else self.dropout(norm(found))
+
+        x = x + finish(self.norm_1, self.self_attention(x, t))
+        x = x + finish(self.norm_2, self.cross_attention(x, s, memory))
+        return x + finish(self.norm_3, self.feed_forward(x))
+
+    return forward
 
 
 def _dropout_of_the_stream(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
@@ -250,9 +256,12 @@ DECODER_LAYER = Exercise(
             "`x = self.norm_1(x)` puts the norm into the stream itself; only what a part *reads* "
             "is normed, and its result is added to the x from before.",
         ),
-        Mistake(
-            _layer_of(_norm_of_the_results),
-            "You norm what the parts give; norm what they read: `part(norm(x))`.",
+        *(
+            Mistake(
+                _layer_of(_norm_of_the_results(dropout_first)),
+                "You norm what the parts give; norm what they read: `part(norm(x))`.",
+            )
+            for dropout_first in (False, True)
         ),
         Mistake(
             _layer_of(_dropout_of_the_stream),
