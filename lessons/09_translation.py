@@ -742,8 +742,8 @@ assert right["day before month"] < 0.3 and max(right, key=right.get) == "known f
 #
 # With the day first there is no new word, only a new order, and yet almost nothing is right. In training the month
 # always stood before the day, so a rule about *places* was enough. In capitals, each month and weekday is the same
-# UNKNOWN: it can only guess. So is the dash, and the year never stood first. Five digits are one more than training has.
-# Years from 2100 on have a new century; what it makes of that differs from seed to seed. The fault is in the data:
+# UNKNOWN: it can only guess. The dash is UNKNOWN too, and the year never stood first. Five digits are one more than
+# training has. Years from 2100 on have a new century; what it makes of that differs from seed to seed. The fault is in the data:
 # nothing there tells such rules from the real ones.
 # </details>
 #
