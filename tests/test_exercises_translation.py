@@ -198,6 +198,10 @@ def back_at_the_raw_stream(layer, x, memory, t, s):
     return x + layer.dropout(layer.self_attention(layer.norm_1(x), mask=t, context=x))
 
 
+def back_at_the_memory(layer, x, memory, t, s):
+    return x + layer.dropout(layer.self_attention(layer.norm_1(x), mask=t, context=memory))
+
+
 def normed_behind(self, x, memory, at_target=None, at_source=None):
     x = self.norm_1(self.dropout(self.self_attention(x, at_target)) + x)
     x = self.norm_2(self.dropout(self.cross_attention(x, at_source, memory)) + x)
@@ -238,6 +242,7 @@ LAYER = {
         (steps(back, across_twice_normed, think), "last norm in the encoder"),
         (steps(back, across_normed_again, think), "last norm in the encoder"),
         (steps(back_at_the_raw_stream, across, think), "`context` out"),
+        (steps(back_at_the_memory, across, think), "target itself"),
         (layer_with(normed_behind), "norm first"),
         (layer_with(normed_stream), "into the stream itself"),
         (layer_with(normed_results), "norm what they read"),

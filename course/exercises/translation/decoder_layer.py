@@ -247,6 +247,16 @@ DECODER_LAYER = Exercise(
             for number in (1, 2, 3)
         ),
         Mistake(
+            _with(
+                0,
+                lambda self, x, m, t, s: (
+                    x + self.dropout(self.self_attention(self.norm_1(x), t, m))
+                ),
+            ),
+            "The self-attention looks at the memory; it looks at the target itself: leave its "
+            "`context` out.",
+        ),
+        Mistake(
             _layer_of(_post_norm),
             "The norm comes behind the sum here; norm first is asked for: each part reads the norm "
             "of x, and x itself stays as it is.",

@@ -153,7 +153,7 @@ N_GRAM_MATCHES = Exercise(
         ),
         Mistake(
             _below_zero,
-            "A hypothesis of fewer than n - 1 tokens has no n-grams: the number is 0, not below.",
+            "A hypothesis of fewer than n tokens has no n-grams: the number is 0, not below.",
         ),
         Mistake(
             _as_texts,
