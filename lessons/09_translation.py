@@ -668,7 +668,7 @@ assert chinese.decode(only) == translate(young, ["3,619.75 Polish zlotys"])[0]
 
 # %% [markdown]
 # With width 1, it is greedy search. (`beam_search` in `course.models.translation` does the same.) Polish zlotys are
-# 波兰兹罗提, five characters; euros are 欧元, two.
+# 波兰兹罗提, five characters; euros are 欧元, two. In the run that made the solution the right name is only second.
 #
 # **Predict, then run.** We let the young translator translate amounts of money, whose names differ most in length.
 # Greedy, and with a beam of 4 for three values of α. Which finds the highest probabilities? Does that one also
