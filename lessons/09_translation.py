@@ -71,12 +71,15 @@ for source, target in train_pairs[:10]:
 # 三, 四, 五, 六 follow, and 日 is Sunday.
 #
 # Numbers are the hard part. English counts in steps of a thousand: thousand, million, billion, trillion. Chinese
-# counts in steps of ten thousand: 万 is 10,000 and 亿 is 100,000,000. So 4.53 million is 453万: the point moves. No
-# day, number or amount stands on two sides of the split, in whatever form; the line with `assert` compares letters
-# and digits.
+# counts in steps of ten thousand: 万 is 10,000, 亿 is 100,000,000, and 万亿, ten thousand 亿, is a trillion. So 4.53
+# million is 453万: the point moves.
 
 # %% [markdown]
-# The tokens: for English each word, each single digit and each other sign; for Chinese each character. There are
+# No day, number or amount is in two of the sets for training, validation and test, not even in another form. (The
+# line with `assert` checks a part of this: no phrase of the test has the letters and digits of another one.)
+
+# %% [markdown]
+# Tokens are, for English, each word, each single digit and each other sign; for Chinese, each character. There are
 # four special ones: PAD (nothing stands here), BEGIN, END, and UNKNOWN, for a word that training never showed.
 
 # %%
@@ -115,11 +118,12 @@ def as_tensors(token_pairs):
 
 train_tokens, val_tokens = as_tokens(train_pairs), as_tokens(val_pairs)
 source, target = as_tensors(train_tokens[:3])
-print(source)
+print(source)  # a row for each phrase
 print("source", list(source.shape), "target", list(target.shape))
 
 # %% [markdown]
-# Axes: **B** phrases in a batch, **S** source tokens, **T** target tokens, **C** channels.
+# Axes: **B** phrases in a batch, **S** source tokens, **T** target tokens, **C** channels,
+# **V** different target tokens. (Logits [B, T, V] are a score for each possible next token, at each place.)
 
 # %% [markdown]
 # ## 2 · A decoder
@@ -135,7 +139,7 @@ print("source", list(source.shape), "target", list(target.shape))
 # Write `forward`, norm first, as in lesson 05: each part reads the normed stream, and what it gives goes through
 # `self.dropout` and is added. Look at the target itself, then at the source, then the feed-forward, with norms 1, 2
 # and 3. The attentions are called with `(x, mask, context)`, where `context` is where x looks; without it, x looks
-# at itself.
+# at itself. The memory comes out of the encoder normed: take it as it is.
 
 # %%
 from course.models.attention import FeedForward, MultiHeadAttention, causal_mask, padding_mask
@@ -188,7 +192,8 @@ from course.models.translation import Translator
 
 def small_translator(masks):
     torch.manual_seed(seed)
-    return Translator(len(english), len(chinese), 32, 4, 1, 24, layer=DecoderLayer, masks=masks)
+    sizes = dict(num_channels=32, num_heads=4, num_layers=1, longest=24)
+    return Translator(len(english), len(chinese), **sizes, layer=DecoderLayer, masks=masks)
 
 
 two_dates = pad([english.encode(f"Friday, May 5, {year}") for year in (2023, 2099)])
@@ -199,14 +204,13 @@ print(f"logits {list(logits.shape)}, largest difference between the two dates {d
 assert difference < 1e-5
 
 # %% [markdown]
-# <details><summary>Why?</summary>
+# <details><summary>What does this show?</summary>
 #
-# The logits are the same to the last digit: the end of the source was hidden. How many source tokens may be read is
-# taken from the length of the *target*. At the first step the target is BEGIN alone, one token, so one source token
-# can be seen. It is the wrong side's padding.
+# The logits are the same: what differs, the end of the source, is hidden from the decoder, though neither date has any
+# padding. Nothing failed: such a fault is easily missed.
 # </details>
 #
-# **Bug hunt.** Mend it.
+# **Bug hunt.** Find out why, and mend it. The target here is BEGIN alone.
 
 
 # %%
@@ -222,6 +226,12 @@ def masks(source, target):
 
 
 # %% [markdown]
+# <details><summary>What was wrong?</summary>
+#
+# How many source tokens may be read was taken from the length of the *target*. At the first step the target is one
+# token, so only one source token could be seen.
+# </details>
+#
 # Two tests. The two dates must now differ. And a phrase must be translated alone just as it is in a batch of longer
 # ones, where padding stands behind it:
 
@@ -243,7 +253,8 @@ assert torch.allclose(alone, among, atol=1e-5)
 # tokens so far, whatever it would have said itself, and is asked for the next one. This is called **teacher
 # forcing**. All T questions are asked at once; the causal mask hides the answers.
 #
-# Here is the loss of our colleague. PAD is no question, so `ignore_index` leaves it out.
+# Here is the loss of our colleague. PAD is no question, so `ignore_index` leaves it out. `train` below is the loop of
+# lesson 06; it can keep a copy of the model on the way.
 
 
 # %%
@@ -253,7 +264,10 @@ def loss_of_a_colleague(model, source, target):
 
 
 def train(model, loss_function, pairs, num_steps, rate, title, keep_at=0, num_points=5):
-    """Train on batches of token pairs; returns a copy from after `keep_at` steps."""
+    """Train on batches of token pairs; returns a copy from after `keep_at` steps.
+
+    The curves have a point after each of `num_points` equal parts of the steps.
+    """
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, num_steps, pct_start=0.1)
     curves = plots.LiveCurves("training", "validation", title=title, x_label="part")
@@ -298,11 +312,11 @@ assert claimed < 0.5 and written[0, 1] == BEGIN
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# It says BEGIN, and BEGIN again. At each place it was asked for the very token that it reads there. It never had to
-# look at the source at all: it copies the target. When it translates there is no target to copy.
+# It says BEGIN, and BEGIN again. In training it could get a low loss without the source: it copies what it reads in
+# the target. When it translates, there is no target to copy.
 # </details>
 #
-# **Bug hunt.** Mend the loss. What does the decoder read, and what is it asked for?
+# **Bug hunt.** Mend the loss. At each place, what does the decoder read, and what is it asked for?
 
 
 # %%
@@ -317,8 +331,8 @@ def translation_loss(model, source, target):
 
 
 # %% [markdown]
-# Now for real, with a learning rate that rises, then falls, as in lesson 06. On the way we keep a copy, the *young*
-# translator: it makes more mistakes, and we shall learn from these.
+# Now for real, with a learning rate that rises, then falls, as in lesson 06. After the first 150 steps we keep a copy,
+# the *young* translator: it makes more mistakes, and we shall learn from these.
 
 # %%
 num_channels, num_layers, num_steps, rate = hardware.by_profile(
@@ -351,7 +365,8 @@ young = train(
 # and write at most `longest` tokens. What a row says behind its END does not matter.
 #
 # The source is read once, `memory = model.encode(source)`, and handed over: `model(source, target, memory)` gives
-# the logits [B, T, V]. The first target is BEGIN in every row: `torch.full((B, 1), BEGIN, device=source.device)`.
+# the logits [B, T, V]. The first target is BEGIN in every row, [B, 1]: `torch.full((len(source), 1), BEGIN,
+# device=source.device)`.
 
 
 # %%
@@ -417,11 +432,12 @@ for name, translations in (("young", by_young), ("trained", by_model)):
         print(f"   {source:32} {translation}   should be {target}")
 
 # %% [markdown]
-# In the run that made the solution, the trained one's mistakes are mostly numbers of one digit, such as 9 million.
-# There are only some hundred of these, so training shows few.
+# In the run that made the solution, the trained one's mistakes are mostly numbers with one digit that is not 0, such
+# as 7 billion. There are only 108 such numbers below a thousand trillions, and none comes twice. Most went to test
+# and validation there, and training shows nine: little to learn from that “5 thousand” has no point.
 #
-# And few mistakes are nonsense: they *look* like translations. A digit is wrong, a currency, the place of the point.
-# That is what makes such a model dangerous: it never says that it does not know.
+# And many mistakes *look* like translations: a digit is wrong, a currency, the place of the point. That is what makes
+# such a model dangerous: it never says that it does not know.
 
 # %% [markdown]
 # ## 5 · Where does it look?
@@ -431,7 +447,7 @@ for name, translations in (("young", by_young), ("trained", by_model)):
 # *are* the weights; then it takes the mean over the heads.
 #
 # **Predict, then run.** “Sep” is the second word of “Tue, Sep 5, 2023”. Which row will look at it? And where will 年
-# look, to which no English word belongs?
+# look, to which no English word belongs? (Weights below 10 % are left out.)
 
 # %%
 from course.models.translation import alignment
@@ -459,11 +475,11 @@ show_alignment(model, "Tue, Sep 5, 2023")
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# The year is said first, and its rows look mostly at the end of the source: the order is turned round, and
-# attention does not mind. But do not read too much into single cells. The memory's vectors are not words any more:
-# the encoder has mixed into each of them what its neighbours say, and a comma may hold the month. And for 年, 月 and
-# 日 nothing need be asked; the weights must add up to 1 all the same, so they lie anywhere. An alignment says where
-# a model looked, not why.
+# In the run that made the solution, 9, the number of the month, looks most at Sep. The year is said first, and looks
+# mostly at the end of the source: another order does no harm. But single cells can mislead: the weekday looks more at
+# [end] than at Tue. The memory's vectors are not words any more, as the encoder has mixed their neighbours into each.
+# And 年, 月 and 日 need not ask anything: their weights, which must add up to 1, may lie anywhere. An alignment says
+# where a model looked, not why.
 # </details>
 #
 # One phrase proves little. So let us count: in dates that end with the year, how much of the weight of the first
@@ -483,37 +499,49 @@ print(f"{len(dates)} dates: {on_year:.0%} of the weight on the year, by chance {
 assert on_year > 1.3 * chance
 
 # %% [markdown]
-# And a number, in which the point has to move:
+# And a number, in which the point has to move. **Predict, then run.** No point may be written between 4 and 5, because
+# of *million*. Will row 5 look there?
 
 # %%
 show_alignment(model, "4.53 million")
 
 # %% [markdown]
+# <details><summary>Why?</summary>
+#
+# In the run that made the solution, row 5 looks almost only at its own digit, and 万 at *million*. Yet in row 5 no
+# point is written. This suggests that the digit's vector tells more than the digit: the encoder may have mixed the word
+# into it before the decoder looked.
+# </details>
+
+# %% [markdown]
 # ## 6 · How good is it?
 #
 # For dates, exact match says all. For sentences there is more than one right translation, and a nearly right one is
-# worth something. So people count pieces in common. **BLEU** looks for *n-grams*, n neighbouring tokens: how many
-# of those in the translation also stand in the reference? An n-gram counts at most as often as it stands in the
-# reference, otherwise “the the the” would be perfect.
+# worth something. So people count pieces that the *hypothesis*, what the translator wrote, and the *reference*, a right
+# translation, have in common. **BLEU** takes *n-grams*, n neighbouring tokens: how many of the hypothesis's also stand
+# in the reference? An n-gram counts at most as often as it stands in the reference, otherwise “the the the” would be
+# perfect.
 #
-# Write that count.
+# Write that count. It is a pair of numbers: (matches, all n-grams of the hypothesis).
 
 
 # %%
 @exercise("translation.n_gram_matches")
 def n_gram_matches(hypothesis, reference, n):
-    """How many n-grams of the hypothesis also stand in the reference, and how many it has.
+    """How many n-grams of the hypothesis also stand in the reference, and how many it has: a pair.
 
-    Both are lists of tokens. An n-gram counts at most as often as it stands in the reference.
+    Both are lists of tokens, and may be shorter than n. An n-gram counts at most as often as it
+    stands in the reference.
     """
     raise NotImplementedError
 
 
 # %% [markdown]
 # BLEU adds the counts of all phrases up, takes the share of matches for n = 1, 2, 3, 4, and their geometric mean.
-# Who says little can be right in all of it; so translations that are shorter than the references are multiplied by
-# $e^{1 - r/h}$, with the lengths $r$ of all references and $h$ of all translations. The library **sacrebleu** does
-# the same, and with a fixed way to cut texts into tokens, so that figures of different people can be compared.
+# Who says little can be right in all of it; so where the translations are shorter than the references, the result is
+# multiplied by $e^{1 - r/h}$: $r$ and $h$ are the lengths of all references and of all translations, in tokens. The
+# library **sacrebleu** does the same, with a fixed way to cut texts into tokens, so that figures of different people can
+# be compared.
 
 # %%
 from sacrebleu.tokenizers.tokenizer_zh import TokenizerZh
@@ -577,9 +605,9 @@ assert sacrebleu.corpus_chrf(by_rival, [list(val_targets[:some])]).score > 25
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# 年, 月, 日 and the first digits of the year are right whatever the date. So scores that count pieces give points for
-# form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do not say.
-# Choose the score by what a mistake costs: who books a flight for a wrong day is not helped by a high BLEU.
+# 年, 月, 日, and often the first digits of the year, are right whatever the date. So scores that count pieces give
+# points for form. They were made to compare *systems* on whole texts. Whether a translation can be trusted they do
+# not say. Choose the score by what a mistake costs: who books a flight for a wrong day is not helped by a high BLEU.
 # </details>
 
 # %% [markdown]
@@ -587,10 +615,11 @@ assert sacrebleu.corpus_chrf(by_rival, [list(val_targets[:some])]).score > 25
 #
 # Greedy never takes a token back. But the likeliest first token need not begin the likeliest *whole*. The
 # probability of a whole is the product of its tokens' probabilities; in logarithms, a sum. To try all wholes is
-# impossible. **Beam search** follows the `width` best beginnings at a time.
+# impossible. **Beam search** follows the `width` best beginnings at a time; here such a beginning is called a
+# *hypothesis*, too.
 #
-# Write one step. Of K hypotheses, each with V possible next tokens, which `width` are the best? `topk` of a
-# flattened table gives values and places; from a place you get row and column.
+# Write one step. Of K hypotheses, each with V possible next tokens, which `width` of the K · V longer ones are the best?
+# `topk` of a flattened table gives values and places; from a place you get row and column.
 
 
 # %%
@@ -600,7 +629,7 @@ def grow_beam(scores, log_probabilities, width):
 
     scores: log-probability of each hypothesis so far, [K]. log_probabilities: of each next token,
     [K, V] → for the best, likeliest first: their scores, the numbers of the hypotheses that they
-    go on from, and their tokens, each [width].
+    go on from, and their tokens, each [width], or [K · V] where there are no more.
     """
     raise NotImplementedError
 
@@ -638,11 +667,12 @@ only = beam_search(young, source, width=1, alpha=0.0)[0][2]
 assert chinese.decode(only) == translate(young, ["3,619.75 Polish zlotys"])[0]
 
 # %% [markdown]
-# With width 1, it is greedy search. (`beam_search` in `course.models.translation` does the same.) Polish zlotys are 波兰兹罗提, five characters; euros are 欧元, two.
+# With width 1, it is greedy search. (`beam_search` in `course.models.translation` does the same.) Polish zlotys are
+# 波兰兹罗提, five characters; euros are 欧元, two. In the run that made the solution the right name is only second.
 #
 # **Predict, then run.** We let the young translator translate amounts of money, whose names differ most in length.
-# Greedy, and with a beam of 4 for three values of α. Which finds the highest probabilities? Which writes the
-# shortest?
+# Greedy, and with a beam of 4 for three values of α. Which finds the highest probabilities? Does that one also
+# translate best?
 
 # %%
 count = hardware.by_profile(smoke=30, cpu=120, gpu=200)
@@ -667,10 +697,11 @@ assert results["beam, α = 0.0"][2] <= results["beam, α = 1.0"][2]
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Without a penalty the beam chooses the likeliest ending that it knows, so it has the highest log-probability. But
-# likelier need not be better: a young translator that does not know a currency gives every name a small
-# probability, and a short name multiplies fewer of them. A larger α makes long names cheaper, but it can only choose
-# among what the beam has kept. Where a model is sure, as the trained one is, greedy and beam say the same.
+# Without a penalty the beam chooses the likeliest of what it has kept, so it has the highest log-probability, and the
+# shortest texts. But likelier need not be better: a young translator that does not know a currency gives every name a
+# small probability, and a short name multiplies fewer of them. A larger α makes long names cheaper, but it too can only
+# choose among what the beam has kept. How much that helps, a hundred phrases hardly tell: one more right is almost a
+# percent. Where a model is sure, as the trained one is, greedy and beam say the same:
 # </details>
 
 # %%
@@ -710,20 +741,24 @@ assert right["day before month"] < 0.3 and max(right, key=right.get) == "known f
 # <details><summary>Why?</summary>
 #
 # With the day first there is no new word, only a new order, and yet almost nothing is right. In training the month
-# always stood before the day. So the model learned *places*: the digits behind the month are the day. It never had
-# to ask what a word means. In capitals each month is the same UNKNOWN: it can only guess. For years from 2100 on
-# the century is new: what it makes of that differs from seed to seed. The fault is not in the model: nothing in the
-# training set tells these rules from the real ones.
+# always stood before the day, so a rule about *places* was enough. In capitals, each month and weekday is the same
+# UNKNOWN: it can only guess. The dash is UNKNOWN too, and the year never stood first. Five digits are one more than
+# training has. Years from 2100 on have a new century; what it makes of that differs from seed to seed. The fault is in the data:
+# nothing there tells such rules from the real ones.
 # </details>
 #
-# Where does it look, when the day comes first?
+# Where does it look, when the day comes first? Find the rows that look at April.
 
 # %%
 show_alignment(model, day_first[0][1])
+
 # %% [markdown]
+# In the run that made the solution, hardly any row does. The first digits of the year take much from the digits of the
+# day, and the row before 月 looks at the last digit of the year and at [end].
+#
 # If the fault is in the data, it can be mended there. We take 100 phrases with the day first; the other 200 are
 # kept for the judgement. **Predict, then run.** We train on for a moment: one copy on the new phrases alone, the
-# other on batches that also have old ones. What will each make of the new form, and of the old ones?
+# other on as many old ones, too. What will each make of the new form, and of the old ones?
 
 # %%
 new_tokens = as_tokens(list(zip(*day_first))[:100])
@@ -741,7 +776,7 @@ shares = {"before": on_new_and_old(model)}
 for name, pairs in mixtures.items():
     copied = copy.deepcopy(model)
     torch.manual_seed(seed)
-    title = f"Trained on, {name}: loss"
+    title = f"Training goes on, {name}: loss"
     train(copied, translation_loss, pairs, few, 0.002, title, num_points=2)
     shares[name] = on_new_and_old(copied)
 for name, (on_new, on_old) in shares.items():
@@ -754,15 +789,15 @@ assert shares["new and old"][1] > shares["new alone"][1] + 0.1
 #
 # A hundred examples are enough for the new form: the words are known, only their order is new. But who is shown
 # nothing else forgets: nothing in these batches keeps the weights for money or numbers where they were. It is
-# called **catastrophic forgetting**. Old examples among the new ones prevent it.
+# called **catastrophic forgetting**. Here, old examples among the new ones prevent almost all of it.
 # </details>
 
 # %% [markdown]
 # ## 9 · The library's version
 #
 # PyTorch has decoders too. With our weights its `nn.TransformerDecoder` must say the same. (Its masks are True
-# where nobody may look, and it keeps queries, keys and values of an attention in one. That the encoders are equal
-# was shown in lesson 05.)
+# where nobody may look, and it has one matrix for the queries, keys and values of an attention. That the encoders are
+# equal was shown in lesson 05.)
 
 
 # %%
@@ -851,7 +886,7 @@ else:
 translations = translate(model, phrases.x_test)
 shares = exact_match(translations, phrases.y_test)
 chrf = sacrebleu.corpus_chrf(translations, [phrases.y_test]).score
-print(", ".join(f"{name} {share:.2%}" for name, share in shares.items()), f"chrF {chrf:.2f}")
+print(", ".join(f"{name} {share:.2%}" for name, share in shares.items()) + f", chrF {chrf:.2f}")
 assert shares["date"] >= hardware.by_profile(smoke=0.5, cpu=0.98, gpu=0.98)
 
 # %%
@@ -868,8 +903,8 @@ report("translation.chrf", chrf / 100, data=phrases)
 # 3. Greedy takes the likeliest token; a beam follows several beginnings. Sums of logarithms favour short texts, a
 #    length penalty makes up for it.
 # 4. Cross-attention shows where the model looked; where there is nothing to ask, the weights mean nothing.
-# 5. Exact match for what has to be right; BLEU and chrF count pieces, and give points for form. A translator fails
-#    where the form is new, as its training never told places from meaning.
+# 5. Exact match for what has to be right; BLEU and chrF count pieces, and give points for form. Ours fails where the
+#    form is new, as its training never told places from meaning; a few examples of the new form, among old ones, help.
 
 # %% [markdown]
 # ## What to try next

@@ -59,6 +59,10 @@ PADDED = {
         (lambda rows: pad_into_zeros(sorted(rows, key=len)[::-1]), ("their order", "element")),
         (lambda rows: library_pad(rows).T, "each sequence is a row"),
         (pad_in_place, "in place"),
+        (
+            lambda rows: torch.tensor([row + [PAD] * (len(max(rows)) - len(row)) for row in rows]),
+            "max(len(row)",
+        ),
     ],
     "right": [pad_into_zeros, library_pad, pad_with(PAD)],
 }
@@ -92,6 +96,8 @@ MASKS = {
         (masks_with(lambda s, t: real(t)), ("of the target", "shape")),
         (masks_with(lambda s, t: ~real(s)), "*no* PAD"),
         (masks_with(lambda s, t: torch.ones_like(real(s))), "the padding too"),
+        (masks_with(lambda s, t: padding_mask(s.eq(PAD).sum(1), s.shape[1])), "*not* PAD"),
+        (masks_with(lambda s, t: padding_mask(s.ne(PAD).sum(), s.shape[1])), "`.sum(dim=1)`"),
         (masks_with(lambda s, t: s != PAD), ("shape", "source token")),
         (masks_with(lambda s, t: real(s).float()), "bool"),
         (masks_with(lambda s, t: causal_mask(s.shape[1])), ("no future", "shape")),
@@ -184,6 +190,43 @@ def memory_asks(layer, x, memory, t, s):
     return x + layer.dropout(layer.cross_attention(memory, s, layer.norm_2(x)))
 
 
+def across_normed_again(layer, x, memory, t, s):
+    return x + layer.dropout(layer.cross_attention(layer.norm_2(x), s, layer.norm_1(memory)))
+
+
+def back_at_the_raw_stream(layer, x, memory, t, s):
+    return x + layer.dropout(layer.self_attention(layer.norm_1(x), mask=t, context=x))
+
+
+def back_at_the_memory(layer, x, memory, t, s):
+    return x + layer.dropout(layer.self_attention(layer.norm_1(x), mask=t, context=memory))
+
+
+def normed_behind(self, x, memory, at_target=None, at_source=None):
+    x = self.norm_1(self.dropout(self.self_attention(x, at_target)) + x)
+    x = self.norm_2(self.dropout(self.cross_attention(x, at_source, memory)) + x)
+    return self.norm_3(self.dropout(self.feed_forward(x)) + x)
+
+
+def normed_stream(self, x, memory, at_target=None, at_source=None):
+    x = self.norm_1(x)
+    x = self.norm_2(x + self.dropout(self.self_attention(x, at_target)))
+    x = self.norm_3(x + self.dropout(self.cross_attention(x, at_source, memory)))
+    return x + self.dropout(self.feed_forward(x))
+
+
+def normed_results(self, x, memory, at_target=None, at_source=None):
+    x = x + self.norm_1(self.dropout(self.self_attention(x, at_target)))
+    x = x + self.norm_2(self.dropout(self.cross_attention(x, at_source, memory)))
+    return x + self.norm_3(self.dropout(self.feed_forward(x)))
+
+
+def dropped_stream(self, x, memory, at_target=None, at_source=None):
+    x = self.dropout(x + self.self_attention(self.norm_1(x), at_target))
+    x = self.dropout(x + self.cross_attention(self.norm_2(x), at_source, memory))
+    return self.dropout(x + self.feed_forward(self.norm_3(x)))
+
+
 class LayerWithMore(Reference):
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -197,6 +240,13 @@ LAYER = {
         (steps(back, across_with_the_other_mask, think), "mask does not fit"),
         (steps(back_unmasked, across, think), "mask of the target is lost"),
         (steps(back, across_twice_normed, think), "last norm in the encoder"),
+        (steps(back, across_normed_again, think), "last norm in the encoder"),
+        (steps(back_at_the_raw_stream, across, think), "`context` out"),
+        (steps(back_at_the_memory, across, think), "target itself"),
+        (layer_with(normed_behind), "norm first"),
+        (layer_with(normed_stream), "into the stream itself"),
+        (layer_with(normed_results), "norm what they read"),
+        (layer_with(dropped_stream), "whole stream"),
         (steps(across, back, think), "first the target looks at itself"),
         (steps(back, think, across), "feed-forward comes last"),
         (steps(back, across_in_place, think), "*added*"),
@@ -230,6 +280,11 @@ def loss_by_gather(model, source, target):
 def loss_flat(model, source, target):
     logits, asked = model(source, target[:, :-1]), target[:, 1:]
     return nn.CrossEntropyLoss(ignore_index=PAD)(logits.flatten(0, 1), asked.flatten())
+
+
+def loss_of_each_phrase(model, source, target):
+    rows = zip(source.split(1), target.split(1), strict=True)
+    return sum(loss_reference(model, *row) for row in rows) / len(source)
 
 
 LOSS = {
@@ -267,6 +322,8 @@ LOSS = {
             ),
             "softmax itself",
         ),
+        (loss_of(lambda t: (t[:-1], t[1:])), "cuts a phrase off"),
+        (loss_of_each_phrase, "one mean over all"),
         (lambda model, source, target: None, "None"),
     ],
     "right": [
@@ -308,6 +365,28 @@ def greedy_row_by_row(model, source, longest):
     return torch.tensor([[*said, *[PAD] * (width - len(said))] for said in rows])
 
 
+def greedy_without_the_last_end(model, source, longest):
+    target, ended = torch.full((len(source), 1), BEGIN), torch.zeros(len(source), dtype=torch.bool)
+    for _ in range(longest):
+        tokens = model(source, target)[:, -1].argmax(1)
+        ended |= tokens == END
+        if ended.all():
+            break
+        target = torch.cat([target, tokens[:, None]], 1)
+    return target[:, 1:]
+
+
+def greedy_with_all_places(model, source, longest):
+    target = torch.full((len(source), 1), BEGIN)
+    while target.shape[1] <= longest and not target.eq(END).any(1).all():
+        target = torch.cat([target, model(source, target).argmax(-1)], 1)
+    return target[:, 1:]
+
+
+def greedy_from_one_row(model, source, longest):
+    return model(source, torch.full((1, 1), BEGIN)).argmax(-1)[:, :longest].expand(len(source), -1)
+
+
 def greedy_joins_wrongly(model, source, longest):
     target = torch.full((len(source), 1), BEGIN)
     for _ in range(longest):
@@ -328,6 +407,13 @@ GREEDY = {
         (greedy_with(choose=lambda logits: logits[:, -1].argmin(-1)), "*un*likeliest"),
         (greedy_with(finish=lambda target: target[:, 1:].tolist()), "one tensor"),
         (greedy_joins_wrongly, "`tokens[:, None]`"),
+        (greedy_without_the_last_end, "last END is missing"),
+        (greedy_with_all_places, "*each* place"),
+        (greedy_with(choose=lambda logits: logits.argmax(1)), "those of the last place"),
+        (greedy_with(choose=lambda logits: logits[:, -1].argmax()), "`argmax(dim=1)`"),
+        (greedy_with(over=lambda target: target.eq(END).any(0).all()), "of each row"),
+        (greedy_with(finish=lambda target: target[:, 1:-1]), "last token is missing"),
+        (greedy_from_one_row, ("a row in both", "should begin", "first row")),
     ],
     "right": [
         lambda model, source, longest: greedy_reference(model, source, longest),
@@ -379,6 +465,22 @@ MATCHES = {
             "last n-gram is missing",
         ),
         (count_of_lists, "a tuple"),
+        (
+            count_with(match=lambda f, r: sum(min(f.count(g), r.count(g)) for g in f)),
+            "k times over",
+        ),
+        (count_with(finish=lambda m, found, right: (m, len(Counter(found)))), "different n-grams"),
+        (lambda h, r, n: (n_gram_matches(h, r, n)[0], len(h) - n + 1), "0, not below"),
+        (
+            count_with(lambda row, n: ["".join(row[i : i + n]) for i in range(len(row) + 1 - n)]),
+            "Joined to one text",
+        ),
+        (
+            lambda h, r, n: (
+                torch.tensor([n_gram_matches(h, r, k + 1) for k in range(n)]).sum(0).tolist()
+            ),
+            "shorter ones too",
+        ),
     ],
     "right": [
         lambda hypothesis, reference, n: n_gram_matches(hypothesis, reference, n),
@@ -417,6 +519,21 @@ def grow_one_each(scores, log_probabilities, width):
     return values[order], order, tokens[order]
 
 
+def grow_places(scores, log_probabilities, width):
+    """Where in the flattened table the best stand."""
+    flat = (scores[:, None] + log_probabilities).flatten()
+    return flat.topk(min(width, len(flat))).indices
+
+
+def grow_row_by_row(scores, log_probabilities, width):
+    every = [
+        (value, row, token)
+        for row, values in enumerate((scores[:, None] + log_probabilities).tolist())
+        for token, value in sorted(enumerate(values), key=lambda pair: -pair[1])[:width]
+    ]
+    return tuple(map(torch.tensor, zip(*every[:width], strict=True)))
+
+
 def grow_without_minimum(scores, log_probabilities, width):
     best = (scores[:, None] + log_probabilities).flatten().topk(width)
     size = log_probabilities.shape[1]
@@ -433,6 +550,30 @@ GROW = {
         (grow_with(finish=lambda values, rows, columns: (values, columns, rows)), "changed places"),
         (grow_with(finish=lambda values, rows, columns: (values, rows)), "three tensors"),
         (grow_one_each, "best token alone"),
+        (
+            lambda scores, logs, width: (
+                grow_beam(scores, logs, width)[0],
+                grow_places(scores, logs, width) // width,
+                grow_places(scores, logs, width) % width,
+            ),
+            "divided by `width`",
+        ),
+        (
+            lambda scores, logs, width: (
+                grow_beam(scores, logs, width)[0],
+                grow_places(scores, logs, width) / logs.shape[1],
+                grow_beam(scores, logs, width)[2],
+            ),
+            "`//`",
+        ),
+        (
+            lambda scores, logs, width: (
+                logs.flatten()[grow_places(scores, logs, width)],
+                *grow_beam(scores, logs, width)[1:],
+            ),
+            "the *whole* so far",
+        ),
+        (grow_row_by_row, "one row after the other"),
         (grow_without_minimum, "fewer than `width`"),
         (lambda scores, logs, width: (scores + logs).topk(width), ("`scores[:, None]`", "three")),
     ],

@@ -176,7 +176,7 @@ def grow_beam(scores, log_probabilities, width):
 
     scores: log-probability of each hypothesis so far, [K]. log_probabilities: of each next token,
     [K, V] → for the best, likeliest first: their scores, the numbers of the hypotheses that they
-    go on from, and their tokens, each [width].
+    go on from, and their tokens, each [width], or [K · V] where there are no more.
     """
     together = (scores[:, None] + log_probabilities).flatten()  # [K · V]
     best = together.topk(min(width, len(together)))
@@ -239,9 +239,10 @@ def alignment(model, source, target):
 
 
 def n_gram_matches(hypothesis, reference, n):
-    """How many n-grams of the hypothesis also stand in the reference, and how many it has.
+    """How many n-grams of the hypothesis also stand in the reference, and how many it has: a pair.
 
-    Both are lists of tokens. An n-gram counts at most as often as it stands in the reference.
+    Both are lists of tokens, and may be shorter than n. An n-gram counts at most as often as it
+    stands in the reference.
     """
     found, right = (
         Counter(tuple(tokens[place : place + n]) for place in range(len(tokens) - n + 1))

@@ -160,6 +160,47 @@ def _side_by_side(self: Any, x: Tensor, *others: Any) -> Tensor:
     return x + sum(part(self, x, *others) - x for part in RIGHT)
 
 
+def _post_norm(self: Any, x: Tensor, memory: Tensor, at_target: Any, at_source: Any) -> Tensor:
+    x = self.norm_1(x + self.dropout(self.self_attention(x, at_target)))
+    x = self.norm_2(x + self.dropout(self.cross_attention(x, at_source, memory)))
+    return self.norm_3(x + self.dropout(self.feed_forward(x)))
+
+
+def _norm_of_the_stream(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
+    x = self.norm_1(x)
+    x = x + self.dropout(self.self_attention(x, t))
+    x = self.norm_2(x)
+    x = x + self.dropout(self.cross_attention(x, s, memory))
+    x = self.norm_3(x)
+    return x + self.dropout(self.feed_forward(x))
+
+
+def _norm_of_the_results(dropout_first: bool) -> Part:
+    def forward(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
+        def finish(norm: nn.Module, found: Tensor) -> Tensor:
+            return norm(self.dropout(found)) if dropout_first else self.dropout(norm(found))
+
+        x = x + finish(self.norm_1, self.self_attention(x, t))
+        x = x + finish(self.norm_2, self.cross_attention(x, s, memory))
+        return x + finish(self.norm_3, self.feed_forward(x))
+
+    return forward
+
+
+def _dropout_of_the_stream(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
+    x = self.dropout(x + self.self_attention(self.norm_1(x), t))
+    x = self.dropout(x + self.cross_attention(self.norm_2(x), s, memory))
+    return self.dropout(x + self.feed_forward(self.norm_3(x)))
+
+
+def _memory_normed_by(number: int) -> type[nn.Module]:
+    def across(self: Any, x: Tensor, memory: Tensor, t: Any, s: Any) -> Tensor:
+        normed = getattr(self, f"norm_{number}")(memory)
+        return x + self.dropout(self.cross_attention(self.norm_2(x), s, normed))
+
+    return _with(1, across)
+
+
 ADD = "Each part's result is *added* to the stream; in yours it takes the stream's place."
 OWN_NORM = "Each part has a norm of its own: 1 for the target, 2 for the source, 3 for the last."
 NO_DROPOUT = "`self.dropout` acts on what each part adds, `x + self.dropout(…)`; one lacks it."
@@ -198,14 +239,54 @@ DECODER_LAYER = Exercise(
             ),
             "The mask of the target is lost: `self.self_attention` needs `at_target`.",
         ),
+        *(
+            Mistake(
+                _memory_normed_by(number),
+                "`memory` has had its last norm in the encoder; only x is normed here.",
+            )
+            for number in (1, 2, 3)
+        ),
         Mistake(
             _with(
-                1,
+                0,
                 lambda self, x, m, t, s: (
-                    x + self.dropout(self.cross_attention(self.norm_2(x), s, self.norm_2(m)))
+                    x + self.dropout(self.self_attention(self.norm_1(x), t, m))
                 ),
             ),
-            "`memory` has had its last norm in the encoder; only x is normed here.",
+            "The self-attention looks at the memory; it looks at the target itself: leave its "
+            "`context` out.",
+        ),
+        Mistake(
+            _layer_of(_post_norm),
+            "The norm comes behind the sum here; norm first is asked for: each part reads the norm "
+            "of x, and x itself stays as it is.",
+        ),
+        Mistake(
+            _layer_of(_norm_of_the_stream),
+            "`x = self.norm_1(x)` puts the norm into the stream itself; only what a part *reads* "
+            "is normed, and its result is added to the x from before.",
+        ),
+        *(
+            Mistake(
+                _layer_of(_norm_of_the_results(dropout_first)),
+                "You norm what the parts give; norm what they read: `part(norm(x))`.",
+            )
+            for dropout_first in (False, True)
+        ),
+        Mistake(
+            _layer_of(_dropout_of_the_stream),
+            "`self.dropout` acts on the whole stream in yours; it should act only on what a part "
+            "adds, `x + self.dropout(…)`.",
+        ),
+        Mistake(
+            _with(
+                0,
+                lambda self, x, m, t, s: (
+                    x + self.dropout(self.self_attention(self.norm_1(x), t, x))
+                ),
+            ),
+            "The keys and values of the self-attention come from x without a norm: leave its "
+            "`context` out.",
         ),
         Mistake(
             _with(

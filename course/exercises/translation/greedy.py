@@ -26,6 +26,11 @@ class _Model:
         return source
 
     def __call__(self, source: Tensor, target: Tensor, memory: Tensor | None = None) -> Tensor:
+        if len(source) != len(target):
+            raise ValueError(
+                f"the source has {len(source)} rows and the target {len(target)}: every phrase "
+                "needs a row in both."
+            )
         logits = torch.zeros(*target.shape, NUM_SYMBOLS)
         for row, (which, said) in enumerate(
             zip(source[:, 0].tolist(), target.tolist(), strict=True)
@@ -101,6 +106,35 @@ def _with(
     return answer
 
 
+def _ends_before_it_writes(
+    over: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[..., Tensor]:
+    """Leaves the loop with the last tokens in hand. over: from these and all before, [B]."""
+
+    def answer(model: Any, source: Tensor, longest: int) -> Tensor:
+        target = torch.full((len(source), 1), BEGIN)
+        for _ in range(longest):
+            tokens = model(source, target)[:, -1].argmax(dim=1)
+            if over(tokens, target).all():
+                break
+            target = torch.cat([target, tokens[:, None]], dim=1)
+        return target[:, 1:]
+
+    return answer
+
+
+def _appends_all_places(model: Any, source: Tensor, longest: int) -> Tensor:
+    target = torch.full((len(source), 1), BEGIN)
+    while target.shape[1] <= longest and not bool((target == END).any(dim=1).all()):
+        target = torch.cat([target, model(source, target).argmax(dim=-1)], dim=1)
+    return target[:, 1:]
+
+
+END_IS_MISSING = (
+    "The last END is missing: join the new tokens to the target first, then ask whether all rows "
+    "have ended."
+)
+
 GREEDY = Exercise(
     name="translation.greedy",
     title="Write the likeliest token, and go on",
@@ -133,7 +167,8 @@ GREEDY = Exercise(
         ),
         Mistake(
             _with(lambda target, longest: target.shape[1] <= longest),
-            "It always writes `longest` tokens; stop when every row has an END.",
+            "It always writes `longest` tokens; stop when every row has an END. `.any(dim=1)` asks "
+            "of each row whether there is one, `.all()` whether that holds for all rows.",
         ),
         Mistake(
             _with(lambda target, longest: not bool((target == END).any(dim=1).all())),
@@ -161,6 +196,23 @@ GREEDY = Exercise(
             "next: `[:, -1]`.",
         ),
         Mistake(
+            _ends_before_it_writes(
+                lambda tokens, target: (tokens == END) | (target == END).any(dim=1)
+            ),
+            END_IS_MISSING,
+        ),
+        Mistake(_ends_before_it_writes(lambda tokens, target: tokens == END), END_IS_MISSING),
+        Mistake(_with(finish=lambda target: target[:, 1:-1]), "The last token is missing."),
+        Mistake(
+            _appends_all_places,
+            "The logits are [B, T, V], for the token behind *each* place; only the last place's is "
+            "new: `[:, -1]`.",
+        ),
+        Mistake(
+            _with(choose=lambda logits: logits[:, -1].argmax(dim=1)[:1].expand(len(logits))),
+            "Every row gets the first row's token; each row has a likeliest one of its own.",
+        ),
+        Mistake(
             _with(choose=lambda logits: logits[:, -1].argmin(dim=1)),
             "This is the *un*likeliest token: `argmax`.",
         ),
@@ -176,8 +228,12 @@ GREEDY = Exercise(
     advice=(
         (
             r"Sizes of tensors must match|same number of dimensions",
-            "The new tokens are [B], the target is [B, T]: join `tokens[:, None]` to it, along "
-            "axis 1.",
+            "The new tokens should be [B], those of the last place, `[:, -1]`; the target is "
+            "[B, T]: join `tokens[:, None]` to it, along axis 1.",
+        ),
+        (
+            r"too many indices",
+            "`argmax()` gives one number for the whole batch; `argmax(dim=1)` one for each row.",
         ),
     ),
     hints=(

@@ -74,6 +74,23 @@ def _one_each(scores: Tensor, log_probabilities: Tensor, width: int) -> Any:
     return sums[order], order, best.indices[order]
 
 
+def _first_of_each_row(scores: Tensor, log_probabilities: Tensor, width: int) -> Any:
+    best = (scores[:, None] + log_probabilities).topk(min(width, log_probabilities.shape[1]), dim=1)
+    rows = torch.arange(len(scores)).repeat_interleave(best.values.shape[1])
+    return best.values.flatten()[:width], rows[:width], best.indices.flatten()[:width]
+
+
+def _scores_of_the_tokens(scores: Tensor, log_probabilities: Tensor, width: int) -> Any:
+    _, rows, tokens = _best()(scores, log_probabilities, width)
+    return log_probabilities[rows, tokens], rows, tokens
+
+
+def _divided_by_width(scores: Tensor, log_probabilities: Tensor, width: int) -> Any:
+    return _best(split=lambda places, count, size: (places // width, places % width))(
+        scores, log_probabilities, width
+    )
+
+
 def _of_the_best_alone(scores: Tensor, log_probabilities: Tensor, width: int) -> Any:
     first = scores.argmax()
     sums = scores[first] + log_probabilities[first]
@@ -121,6 +138,15 @@ GROW_BEAM = Exercise(
             "there are *tokens*.",
         ),
         Mistake(
+            _divided_by_width,
+            "You divided by `width`; a row of the table has as many places as there are *tokens*, "
+            "`log_probabilities.shape[1]`.",
+        ),
+        Mistake(
+            _best(split=lambda places, count, size: (places / size, places % size)),
+            "The number of a row is a whole number: divide with `//`.",
+        ),
+        Mistake(
             _best(split=lambda places, count, size: (places // size, places)),
             "The tokens are still places in the flattened table: the rest of the division by the "
             "number of tokens is the token.",
@@ -129,6 +155,16 @@ GROW_BEAM = Exercise(
             _one_each,
             "Each hypothesis goes on with its best token alone. Two of the likeliest ways may go "
             "on from the same hypothesis: compare all K · V.",
+        ),
+        Mistake(
+            _first_of_each_row,
+            "You took the best of each row, one row after the other; of them all the best `width` "
+            "are asked for, likeliest first.",
+        ),
+        Mistake(
+            _scores_of_the_tokens,
+            "The right ones are chosen; but their scores are those of the *whole* so far: the "
+            "hypothesis's score and the token's log-probability together.",
         ),
         Mistake(
             _of_the_best_alone,

@@ -104,6 +104,10 @@ MASKS = Exercise(
             "True and False have changed places at the source: True is where there is *no* PAD.",
         ),
         Mistake(
+            _with(lambda source, target: padding_mask((source == PAD).sum(dim=1), source.shape[1])),
+            "You counted the padding; the lengths are how many tokens are *not* PAD.",
+        ),
+        Mistake(
             _with(lambda source, target: torch.ones_like(_real(source))),
             "Everything in the source may be looked at, the padding too: a phrase would be "
             "translated otherwise among longer ones than alone.",
@@ -132,6 +136,12 @@ MASKS = Exercise(
         ),
         Mistake(
             _with(swapped=True), "The two masks have changed places: the source's comes first."
+        ),
+    ),
+    advice=(
+        (
+            r"too many indices",
+            "`padding_mask` needs a length for each phrase, [B]: `.sum(dim=1)`.",
         ),
     ),
     hints=(

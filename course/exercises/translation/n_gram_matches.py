@@ -17,6 +17,8 @@ def _n_gram_matches_cases(rng: np.random.Generator) -> Iterator[Case]:
         (["a", "b", "c"], ["b", "c", "a"], 2, (1, 2)),
         (["a"], ["a", "b"], 2, (0, 0)),
         ([], ["a"], 1, (0, 0)),
+        (["a"], ["a", "b"], 4, (0, 0)),
+        (["ab", "c"], ["a", "bc"], 2, (0, 1)),
         (["a", "b", "a", "b"], ["a", "b", "a", "b", "a", "b"], 2, (3, 3)),
     )
     for hypothesis, reference, n, truth in known:
@@ -91,6 +93,29 @@ def _side_by_side(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, i
     return (found & right).total(), found.total()
 
 
+def _clipped_at_each_place(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, int]:
+    found, right = _all(hypothesis, n), _all(reference, n)
+    return sum(min(found.count(gram), right.count(gram)) for gram in found), len(found)
+
+
+def _different_in_total(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, int]:
+    return _by_crossing_out(hypothesis, reference, n)[0], len(set(_all(hypothesis, n)))
+
+
+def _below_zero(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, int]:
+    return _by_crossing_out(hypothesis, reference, n)[0], len(hypothesis) - n + 1
+
+
+def _as_texts(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, int]:
+    found, right = (Counter(map("".join, _all(tokens, n))) for tokens in (hypothesis, reference))
+    return (found & right).total(), found.total()
+
+
+def _up_to_n(hypothesis: Tokens, reference: Tokens, n: int) -> tuple[int, int]:
+    counts = [_by_crossing_out(hypothesis, reference, size) for size in range(1, n + 1)]
+    return sum(matches for matches, _ in counts), sum(total for _, total in counts)
+
+
 def _then(change: Callable[[int, int], Any]) -> Callable[..., Any]:
     return lambda hypothesis, reference, n: change(*_by_crossing_out(hypothesis, reference, n))
 
@@ -116,6 +141,28 @@ N_GRAM_MATCHES = Exercise(
             _different_matches,
             "In the matches each n-gram counts once; one that stands twice on both sides matches "
             "twice.",
+        ),
+        Mistake(
+            _clipped_at_each_place,
+            "An n-gram that stands k times is counted k times over; go through the *different* "
+            "n-grams once: `set(…)`.",
+        ),
+        Mistake(
+            _different_in_total,
+            "The second number counts different n-grams; count each as often as it stands there.",
+        ),
+        Mistake(
+            _below_zero,
+            "A hypothesis of fewer than n tokens has no n-grams: the number is 0, not below.",
+        ),
+        Mistake(
+            _as_texts,
+            "Joined to one text, [“ab”, “c”] and [“a”, “bc”] look the same: make each n-gram a "
+            "tuple of its tokens.",
+        ),
+        Mistake(
+            _up_to_n,
+            "Only the n-grams of this one n are asked for; yours has the shorter ones too.",
         ),
         Mistake(
             _of_the_reference,

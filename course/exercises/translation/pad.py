@@ -85,8 +85,8 @@ PAD_SEQUENCES = Exercise(
         Mistake(_filled(finish=lambda rows: rows), "Right, as lists: make a tensor of them."),
         Mistake(
             _filled(finish=lambda rows: torch.tensor(rows, dtype=torch.float32)),
-            "Tokens are whole numbers: leave out `.float()`, so that an embedding can look them "
-            "up.",
+            "Tokens are whole numbers, so that an embedding can look them up: leave out "
+            "`.float()`; `torch.zeros` needs `dtype=torch.long`.",
         ),
         Mistake(
             lambda sequences: _filled()(sequences).T,
@@ -97,7 +97,8 @@ PAD_SEQUENCES = Exercise(
     advice=(
         (
             r"expected sequence of length|inhomogeneous",
-            "A tensor needs rows of equal length: add PAD to the shorter ones first.",
+            "A tensor needs rows of equal length: add PAD until each is as long as the longest, "
+            "`max(len(row) for row in sequences)`.",
         ),
     ),
     hints=(

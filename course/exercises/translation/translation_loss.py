@@ -28,7 +28,7 @@ class _Model:
 
 def _translation_loss_cases(rng: np.random.Generator) -> Iterator[Case]:
     """How many symbols, and how many tokens each target has between BEGIN and END."""
-    for num_symbols, lengths in ((6, (1,)), (7, (2, 2)), (8, (1, 4, 2)), (9, (3, 1))):
+    for num_symbols, lengths in ((7, (2, 2)), (6, (1,)), (8, (1, 4, 2)), (9, (3, 1))):
         model = _Model(rng, num_symbols)
         source = torch.tensor(rng.integers(4, num_symbols, (len(lengths), 3)))
         rows = [
@@ -85,6 +85,13 @@ def _divided_by_all(logits: Tensor, asked: Tensor) -> Tensor:
 
 def _per_phrase(logits: Tensor, asked: Tensor) -> Tensor:
     return _sum(logits, asked) / len(asked)
+
+
+def _mean_of_means(logits: Tensor, asked: Tensor) -> Tensor:
+    pairs = zip(logits, asked, strict=True)
+    return torch.stack(
+        [functional.cross_entropy(one, row, ignore_index=PAD) for one, row in pairs]
+    ).mean()
 
 
 def _without_end(logits: Tensor, asked: Tensor) -> Tensor:
@@ -147,6 +154,11 @@ TRANSLATION_LOSS = Exercise(
             "The sum is divided by the number of phrases; divide by that of the real tokens.",
         ),
         Mistake(
+            _of(finish=_mean_of_means),
+            "You averaged over each phrase, then over the phrases; each token counts the same, so "
+            "take one mean over all.",
+        ),
+        Mistake(
             _of(finish=_without_end),
             "END does not count in yours: then the translator never learns where to stop.",
         ),
@@ -161,9 +173,10 @@ TRANSLATION_LOSS = Exercise(
     ),
     advice=(
         (
-            r"Expected target size|size mismatch|batch_size",
-            "Logits and targets have to be of equal length: the decoder reads T tokens and is "
-            "asked for T.",
+            r"[Ee]xpected (target|input batch)|size mismatch|batch_size|must match the size",
+            "Logits [B, V, T] and targets [B, T] have to be of equal length: the decoder reads T "
+            "tokens and is asked for T. Cut the axis of the tokens, as in `[:, :-1]`; `[:-1]` cuts "
+            "a phrase off.",
         ),
     ),
     hints=(
