@@ -149,7 +149,7 @@ FILL_UP = Exercise(
             "before `torch.tensor`.",
         ),
         (
-            r"'list' and 'int'",
+            r"'list' and 'int'|'int' and 'list'",
             "`max(texts, key=len)` is the longest text itself; `len(…)` says how long it is.",
         ),
         (
