@@ -143,8 +143,8 @@ assert "expected sequence of length" in message
 # Short texts are filled up with `[PAD]` to the longest of *their batch* (**dynamic padding**; to the longest of all
 # texts would be waste). The **attention mask** says which tokens are real: 1, and which only fill up: 0.
 #
-# **Bug hunt.** Mend it: return a dictionary with `"input_ids"` and `"attention_mask"`, both tensors [B, T]. Axes in this
-# lesson: **B** texts in a batch, **T** tokens, **C** channels, **K** classes.
+# **Bug hunt.** Mend it: return a dictionary with `"input_ids"` and `"attention_mask"`, both tensors [B, T]. Axes in
+# this lesson: **B** texts in a batch, **T** tokens, **C** channels, **K** classes.
 
 
 # %%
@@ -165,8 +165,8 @@ for name, part in batch.items():
     print(part)
 
 # %% [markdown]
-# The encoder gives a vector for each token. We need one for the whole text: the mean over its tokens. A colleague forgot
-# the mask, and nothing raises an error.
+# The encoder gives a vector for each token. We need one for the whole text: the mean over its tokens. A colleague
+# forgot the mask, and nothing raises an error.
 #
 # **Predict, then run.** The same sentence, once alone and once in a batch with a longer one. How far apart are the two
 # vectors? (In standard deviations of the numbers in one vector, so 1 is very far.)
@@ -350,8 +350,8 @@ def loss_of(model, batch, labels):
 
 
 # %% [markdown]
-# How good is it before it learns? This is a baseline too, the **untrained head**. (Some articles score such a model, and
-# call the result an accuracy of BERT.)
+# How good is it before it learns? This is a baseline too, the **untrained head**. (Some articles score such a model,
+# and call the result an accuracy of BERT.)
 #
 # `logits_of` of the course applies a model to texts in batches by length, and returns the logits in the old order.
 
@@ -388,8 +388,8 @@ print(
 # ## 4 · The loop, by hand
 #
 # A pretrained model is easily damaged: at first the head is random, and so are the slopes that it sends back into the
-# encoder. So the learning rate begins at 0 and rises for a tenth of the steps (**warm-up**), then falls evenly to 0. And
-# if the slopes of all weights together are too long a vector, it is shortened to length 1 (**clipping**).
+# encoder. So the learning rate begins at 0 and rises for a tenth of the steps (**warm-up**), then falls evenly to 0.
+# And if the slopes of all weights together are too long a vector, it is shortened to length 1 (**clipping**).
 #
 # Write the schedule: which share of the rate does step number `step` get?
 
@@ -486,8 +486,8 @@ seconds = time.monotonic() - started
 print(f"{seconds:.0f} s; validation accuracy {max(found):.3f}, TF-IDF {word_accuracy:.3f}")
 
 # %% [markdown]
-# One run is not yet a finding, and the test texts wait for section 8. And which accuracy is it? Some loops compute one for
-# each batch, and print the variable that is left in the end: the accuracy of the *last batch*.
+# One run is not yet a finding, and the test texts wait for section 8. And which accuracy is it? Some loops compute one
+# for each batch, and print the variable that is left in the end: the accuracy of the *last batch*.
 #
 # **Predict, then run.** The same model and the same texts: how far apart are the accuracies of single batches of 32?
 
@@ -554,9 +554,9 @@ assert not torch.equal(masked, answers)
 # %% [markdown]
 # ## 5 · The library's loop
 #
-# `Trainer` of transformers does all of this, and more: several GPUs, checkpoints, logging. Does it agree with your loop?
-# To compare them exactly, nothing may be random: no dropout, and the same batches in the same order. What makes a batch
-# of single texts is called a *collator*; ours is your `fill_up`.
+# `Trainer` of transformers does all of this, and more: several GPUs, checkpoints, logging. Does it agree with your
+# loop? To compare them exactly, nothing may be random: no dropout, and the same batches in the same order. What makes a
+# batch of single texts is called a *collator*; ours is your `fill_up`.
 
 # %%
 from transformers import Trainer, TrainingArguments
@@ -613,15 +613,15 @@ assert difference < 0.01 * change
 del theirs, ours, trainer, optimizer, schedule  # frees some hundred MB
 
 # %% [markdown]
-# The same, up to rounding. You know now what each of these settings does; what you leave out has a default that somebody
-# else chose.
+# The same, up to rounding. You know now what each of these settings does; what you leave out has a default that
+# somebody else chose.
 
 # %% [markdown]
 # ## 6 · LoRA: learn a small change
 #
-# Fine-tuning moves each weight a little. The idea of **LoRA** (low-rank adaptation, 2021): let a matrix W stay, and learn
-# the *change* alone, as a product of two small ones. `down` [R, C] brings C channels to R, the **rank**, such as 8;
-# `up` [D, R] brings them to D. α is a number that you choose: how much the change counts.
+# Fine-tuning moves each weight a little. The idea of **LoRA** (low-rank adaptation, 2021): let a matrix W stay, and
+# learn the *change* alone, as a product of two small ones. `down` [R, C] brings C channels to R, the **rank**, such as
+# 8; `up` [D, R] brings them to D. α is a number that you choose: how much the change counts.
 
 # %% [markdown]
 # $$\text{output} = W x + b + \frac{\alpha}{R} \cdot \text{up} \cdot \text{down} \cdot x$$
@@ -748,21 +748,21 @@ for way in rates:
     model_of_way = model_for(way, 0)
     megabytes = text_classifier.megabytes_to_train(model_of_way, example, targets)
     memory[way] = encoders.num_weights(model_of_way, only_trained=True), megabytes
-    print(f"{way:12} {memory[way][0]:12,} numbers learn, {megabytes:6.0f} MB for a batch of 32")
+    print(f"{way:12} {memory[way][0]:12,} numbers learn, {megabytes:6.1f} MB for a batch of 32")
 assert memory["frozen"][1] < memory["last layers"][1] < memory["full"][1]
 
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Part 1 is nearly gone: you can compute it from the printed numbers. But part 2 stays, because matrices learn in the first
-# layer too, so that the way back leads through *all* layers. With large models and small batches part 1 counts most, and
-# there LoRA's gain is large. Where the lower layers are frozen, the way back ends above them: that saves part 2, and
-# time.
+# Part 1 is nearly gone. With MiniLM it is 22.6 million · 12 bytes = 271 MB for full, and 4 MB for LoRA. But part 2
+# stays, because matrices learn in the first layer too, so that the way back leads through *all* layers. With large
+# models and small batches part 1 counts most, and there LoRA's gain is large. Where the lower layers are frozen, the
+# way back ends above them: that saves part 2, and time.
 # </details>
 
 # %% [markdown]
-# Now which one is best, with few labels? A few hundred sentences are chosen by chance; all four ways learn from them, and
-# so does TF-IDF. Then the same with another choice. The rates are usual ones for each way; none was tuned for long.
+# Now which one is best, with few labels? A few hundred sentences are chosen by chance; all four ways learn from them,
+# and so does TF-IDF. Then the same with another choice. The rates are usual ones for each way; none was tuned for long.
 #
 # **Predict, then run.** In which order will the five come out, and how large are the differences beside the spread?
 
@@ -822,8 +822,8 @@ plots.spread(scores, f"{num_labels} labels", "validation accuracy")
 # %% [markdown]
 # Read it with the spread: ways whose dots overlap are not told apart by so few choices. In our run, with MiniLM and 300
 # labels, the four ways lay between 0.73 and 0.76 and their dots overlapped; TF-IDF stood apart, at 0.62. (The seconds
-# include a look at the validation texts after each epoch. For the four ways the best epoch is shown, which flatters them
-# a little; TF-IDF has no epochs.)
+# include a look at the validation texts after each epoch. For the four ways the best epoch is shown, which flatters
+# them a little; TF-IDF has no epochs.)
 #
 # How does it go on with more labels? A frozen encoder needs no epochs: its vectors are computed once, and a logistic
 # regression reads them.
@@ -866,10 +866,10 @@ tuned = ", ".join(f"{count}: {value:.3f}" for count, value in points.items())
 print(f"{'all weights tuned':17} {tuned}")
 
 # %% [markdown]
-# In our run, with MiniLM, the frozen encoder had a large lead with 50 or 250 labels; with 4,000 TF-IDF had caught up, both
-# near 0.78. Tuning all weights was no better than the frozen encoder with 300 labels, and with 4,000 clearly ahead of
-# both: 0.86. So what tuning is worth depends on how many labels you have. (The left diamond is a mean over several
-# choices, on fewer validation texts.)
+# In our run, with MiniLM, the frozen encoder had a large lead with 50 or 250 labels; with 4,000 TF-IDF had caught up,
+# both near 0.78. Tuning all weights hardly differed from the frozen encoder with 300 labels, and with 4,000 it was
+# clearly ahead of both: 0.86. So what tuning is worth depends on how many labels you have. (The left diamond is a mean
+# over several choices, on fewer validation texts.)
 
 # %% [markdown]
 # ## 8 · Look at the answers
@@ -907,8 +907,9 @@ counts = confusion_matrix(test_labels, answers)
 plots.matrix(counts, "Test texts", reviews.classes, f"Confusion matrix: {counts.tolist()}")
 
 # %% [markdown]
-# Precision, recall and F1 are lesson 02's, one line for each class; `support` is how many texts it has, and the two lines
-# with `avg` are means over the classes. The classes are balanced here, so that accuracy and F1 say nearly the same.
+# Precision, recall and F1 are lesson 02's, one line for each class; `support` is how many texts it has, and the two
+# lines with `avg` are means over the classes. The classes are balanced here, so that accuracy and F1 say nearly the
+# same.
 #
 # Which mistakes was it most sure of?
 
@@ -919,14 +920,14 @@ for confidence, place in zip(*(part.tolist() for part in surest)):
     print(f"said {said} ({confidence:.2f}), labelled {is_one}: {reviews.x_test[place][:150]}")
 
 # %% [markdown]
-# Some of them a person would get wrong too: irony, a sentence that needs the rest of the review, a label that is a matter
-# of taste. It pays to read twenty mistakes before one changes the model.
+# Some of them a person would get wrong too: irony, a sentence that needs the rest of the review, a label that is a
+# matter of taste. It pays to read twenty mistakes before one changes the model.
 
 # %% [markdown]
 # The **confidence** is the probability of the class that it chose. When it says 0.9, is it right in nine of ten cases?
 # This is **calibration**. Sort the answers into bins of equal width by their confidence (0 to 0.1, 0.1 to 0.2, …), and
-# compare in each bin the mean confidence with the accuracy. The **calibration error** is the mean of these gaps, without
-# their sign, where each bin counts by its share of the answers.
+# compare in each bin the mean confidence with the accuracy. The **calibration error** is the mean of these gaps,
+# without their sign, where each bin counts by its share of the answers.
 #
 # Write it. A confidence of 1 belongs to the last bin; empty bins count nothing.
 
@@ -944,8 +945,8 @@ def calibration_error(confidences, right, num_bins=10):
 
 
 # %% [markdown]
-# If it is too sure, one number can mend it, the **temperature** of lesson 06: all logits are divided by it. It is chosen
-# on the *validation* texts.
+# If it is too sure, one number can mend it, the **temperature** of lesson 06: all logits are divided by it. It is
+# chosen on the *validation* texts.
 
 # %%
 val_logits = logits_of(model, val_ids, pad)
@@ -987,8 +988,8 @@ plots.show(figure, f"Accuracy over confidence beside a dotted line where they ar
 # ## 9 · The same in Chinese
 #
 # Some articles give Chinese sentences to an English model, and report its score. What does its tokenizer make of them?
-# Here is the start of a hotel review: “One more remark, which has nothing to do with the hotel: …”. `encoders.unknown_share` counts
-# the `[UNK]`.
+# Here is the start of a hotel review: “One more remark, which has nothing to do with the hotel: …”.
+# `encoders.unknown_share` counts the `[UNK]`.
 
 # %%
 chinese = data.chinese_reviews()
@@ -1002,10 +1003,10 @@ print(
 assert share > 0.2
 
 # %% [markdown]
-# What is unknown is lost: where two words have both become `[UNK]`, no training can tell them apart. A Chinese encoder is
-# needed. bert-base-chinese comes from the network, if you ask for it (412 MB). Otherwise we make a small one, from lesson
-# 07's parts. Its pieces are characters that often stand together, joined as lesson 06 joined bytes. Each starts with a
-# vector that was *counted*, as in lesson 07: no label is needed for that, and it takes seconds.
+# What is unknown is lost: where two words have both become `[UNK]`, no training can tell them apart. A Chinese encoder
+# is needed. bert-base-chinese comes from the network, if you ask for it (412 MB). Otherwise we make a small one, from
+# lesson 07's parts. Its pieces are characters that often stand together, joined as lesson 06 joined bytes. Each starts
+# with a vector that was *counted*, as in lesson 07: no label is needed for that, and it takes seconds.
 
 # %%
 wanted = ""  # or "google-bert/bert-base-chinese"
@@ -1033,8 +1034,8 @@ print(" ".join(zh_tokenizer.tokenize(example)))
 print(f"unknown: {encoders.unknown_share(zh_tokenizer, zh_val):.1%}")
 
 # %% [markdown]
-# And the same steps: your batches, your loop, the same head. The rival is TF-IDF on single characters and pairs of them, as
-# Chinese has no spaces between its words. **Predict, then run**: who wins?
+# And the same steps: your batches, your loop, the same head. The rival is TF-IDF on single characters and pairs of
+# them, as Chinese has no spaces between its words. **Predict, then run**: who wins?
 
 # %%
 by_characters = counting_words(analyzer="char").fit(zh_train, zh_train_labels)
@@ -1062,17 +1063,17 @@ report("bert_fine_tuning.chinese_accuracy", zh_accuracy, data=chinese)
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# A small encoder that has read nothing but these reviews is no great reader. In the reviews single characters and pairs of
-# them give most of it away (好 good, 不错 not bad, 失望 disappointed), and counting them is hard to beat: in our run 0.840
-# against 0.849. A rival of this kind belongs beside every result. What an encoder that has read much can gain, you saw in
-# English.
+# A small encoder that has read nothing but these reviews is no great reader. In the reviews single characters and pairs
+# of them give most of it away (好 good, 不错 not bad, 失望 disappointed), and counting them is hard to beat: in our run 0.84
+# against 0.85. A rival of this kind belongs beside every result. What an encoder that has read much can gain, you saw
+# in English.
 # </details>
 
 # %% [markdown]
 # ## 10 · Keep it, and use it
 #
-# A folder with all that is needed: weights in float16 as safetensors (numbers only, nothing that could run), the settings
-# of the encoder, the tokenizer, the names of the classes.
+# A folder with all that is needed: weights in float16 as safetensors (numbers only, nothing that could run), the
+# settings of the encoder, the tokenizer, the names of the classes.
 
 # %%
 from course.datasets.recipes import cache_folder
@@ -1090,8 +1091,8 @@ print(f"largest difference of a logit after loading: {difference:.4f}")
 assert difference < 0.1
 
 # %% [markdown]
-# People type anything: nothing at all, a whole novel, pictures, two languages at once. `predict` answers each, and adds a
-# note where it can see that its answer is worth little. Write sentences of your own into the list.
+# People type anything: nothing at all, a whole novel, pictures, two languages at once. `predict` answers each, and adds
+# a note where it can see that its answer is worth little. Write sentences of your own into the list.
 
 # %%
 my_texts = [
@@ -1109,9 +1110,10 @@ for text, (name, probability, note) in zip(my_texts, found):
 assert len(found) == len(my_texts) and found[3][0] == ""
 
 # %% [markdown]
-# For text unlike its training its confidence means nothing: that 👍 is praise it cannot know if its tokenizer has no such
-# piece. So the note belongs to the answer. But a note sees only what was not read. In our run “I wanted to like it.” was
-# called positive, with 0.97 and no note. (These probabilities are without the temperature: `predict` does not know it.)
+# For text unlike its training its confidence means nothing: that 👍 is praise it cannot know if its tokenizer has no
+# such piece. So the note belongs to the answer. But a note sees only what was not read. In our run “I wanted to like
+# it.” was called positive, with 0.97 and no note. (These probabilities are without the temperature: `predict` does not
+# know it.)
 
 # %% [markdown]
 # ## Recap
