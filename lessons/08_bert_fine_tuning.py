@@ -4,10 +4,10 @@
 # {{badges}}
 #
 # Lesson 07 made an encoder that has read a lot, without any label. Now it gets a task: does a sentence from a film
-# review praise or complain? A layer on top and a few thousand labels are enough, when it is done with care. The code
-# for it is printed everywhere, and often it is wrong in ways that raise no error. You will write the loop by hand, find
-# six such faults, then let the library do it; train one or two percent of the weights (LoRA); and compare
-# everything with a method that has no network at all.
+# review praise or complain? One layer on top, the **head**, and a few thousand labels are enough, when it is done with
+# care. Articles and books are full of code for it, and some of it is wrong without raising an error. You will find the
+# usual faults, write the loop by hand, then let the library do it; train one or two percent of the weights (LoRA); and
+# compare everything with a method that has no network at all.
 #
 # {{budget}}
 
@@ -65,7 +65,7 @@ encoder, tokenizer, words = encoders.find(wanted)
 print("This lesson uses", words)
 num_layers, num_channels = encoder.config.num_hidden_layers, encoder.config.hidden_size
 print(f"{num_layers} layers of {num_channels} channels, {encoders.num_weights(encoder):,} weights")
-large = num_channels > 200
+large = num_channels > 200  # MiniLM or BERT, and not lesson 07's small encoder
 pad = tokenizer.pad_token_id
 
 # %% [markdown]
@@ -101,9 +101,10 @@ print(f"{len(train_ids):,} training texts of {min(lengths)} to {max(lengths)} to
 print(f"mean {np.mean(lengths):.0f}; {len(val_ids):,} for validation")
 
 # %% [markdown]
-# Before any network: what is easy to reach? Who always says the more frequent class is the **majority** baseline. And
-# **TF-IDF**, with one weight for each word and pair of words, has been the rival to beat for decades. (TF-IDF: how often
-# a word is in the text, rare words counting more.)
+# Before any network: what is easy to reach? A simple method that others are compared with is called a **baseline**. One
+# of them, **majority**, always says the more frequent class. A stronger one is lesson 07's **TF-IDF**: how often each
+# word is in the text, rare words counting more. Here it counts pairs of words too, and a logistic regression has one
+# weight for each of them.
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -125,7 +126,8 @@ print(f"validation accuracy: majority {majority:.3f}, TF-IDF {word_accuracy:.3f}
 # %% [markdown]
 # ## 2 · Batches of texts
 #
-# Texts have different lengths, and a tensor is a box. Printed code often hands the lists over as they are:
+# Texts have different lengths, and a tensor is a box: each of its rows has as many numbers. Code in articles sometimes
+# hands the lists over as they are:
 
 # %%
 three = [train_ids[place][:size] for place, size in ((0, 5), (1, 3), (2, 7))]
@@ -141,8 +143,8 @@ assert "expected sequence of length" in message
 # Short texts are filled up with `[PAD]` to the longest of *their batch* (**dynamic padding**; to the longest of all
 # texts would be waste). The **attention mask** says which tokens are real: 1, and which only fill up: 0.
 #
-# **Bug hunt.** Mend it: return a dictionary with `"input_ids"` and `"attention_mask"`, both tensors [B, T]. Axes in this
-# lesson: **B** texts in a batch, **T** tokens, **C** channels, **K** classes.
+# **Bug hunt.** Mend it: return a dictionary with `"input_ids"` and `"attention_mask"`, both tensors [B, T]. Axes in
+# this lesson: **B** texts in a batch, **T** tokens, **C** channels, **K** classes.
 
 
 # %%
@@ -163,10 +165,11 @@ for name, part in batch.items():
     print(part)
 
 # %% [markdown]
-# The encoder gives a vector for each token. We need one for the whole text: the mean over its tokens. A colleague forgot
-# the mask. His code runs, and it even learns.
+# The encoder gives a vector for each token. We need one for the whole text: the mean over its tokens. A colleague
+# forgot the mask, and nothing raises an error.
 #
-# **Predict, then run.** The same sentence, once alone and once in a batch with a longer one. Is its vector the same?
+# **Predict, then run.** The same sentence, once alone and once in a batch with a longer one. How far apart are the two
+# vectors? (In standard deviations of the numbers in one vector, so 1 is very far.)
 
 
 # %%
@@ -233,6 +236,12 @@ def share_filled_up(batches):
     return 1 - sum(len(text) for texts, _ in batches for text in texts) / whole
 
 
+# %% [markdown]
+# **Predict, then run.** How much padding does the sorting save? And is there anything else in these batches that you
+# would look at before you train for an hour?
+
+
+# %%
 def labels_that_are_right(batches):
     """Which share of the texts still has its own label."""
     known = {tuple(text): label for text, label in zip(train_ids, train_labels)}
@@ -240,11 +249,6 @@ def labels_that_are_right(batches):
     return sum(right) / len(right)
 
 
-# %% [markdown]
-# **Predict, then run.** How much padding does the sorting save? And is there anything else in these batches that you
-# would look at before you train for an hour?
-
-# %%
 in_order = [(train_ids[at : at + 32], None) for at in range(0, len(train_ids), 32)]
 sorted_ones = batches_of_a_colleague(train_ids, train_labels, 32, random.Random(seed))
 print(f"padding: {share_filled_up(in_order):.0%} as they come", end=", ")
@@ -255,13 +259,13 @@ assert labels_that_are_right(sorted_ones) < 0.6
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# The texts were sorted and the labels were not. Half of them fit by chance. Nothing raises: the loss falls a little,
-# since the model learns by heart, and stays near log 2 = 0.69 in validation. A loss that does not go below that of
-# guessing is always a reason to look at the data as the *model* gets it.
+# The texts were sorted and the labels were not. Half of them fit by chance, so there is nothing to learn from them, and
+# no error says so. In validation a model could only guess: an accuracy near 0.5, a loss that stays near log 2 = 0.69.
+# Such a loss is always a reason to look at the data as the *model* gets it.
 # </details>
 #
-# **Bug hunt.** Mend it. Each text must keep its label, texts of like length stay together, and the batches come in a new
-# order each time.
+# **Bug hunt.** Mend it. Each text must keep its label, texts of like length stay together, and `rng` brings the batches
+# into a new order each time.
 
 
 # %%
@@ -294,6 +298,9 @@ assert labels_that_are_right(batches) > 0.99 and share_filled_up(batches) < 0.1
 
 
 # %%
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+
 class TextClassifier(nn.Module):
     """An encoder, the mean over its tokens, and one layer: a batch → an output with logits [B, K]."""
 
@@ -310,15 +317,13 @@ class TextClassifier(nn.Module):
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
 
-from transformers.modeling_outputs import SequenceClassifierOutput
-
 torch.manual_seed(seed)
 model = TextClassifier(copy.deepcopy(encoder), num_classes)
 output = model(**batch)
 print(type(output).__name__, "with", list(output), tuple(output.logits.shape))
 
 # %% [markdown]
-# In printed code one finds the loss computed on this whole object:
+# In some articles the loss is computed on this whole object:
 
 # %%
 try:
@@ -345,10 +350,10 @@ def loss_of(model, batch, labels):
 
 
 # %% [markdown]
-# How good is it before it learns? This is the **untrained head** baseline. (Articles have scored such a model, and
-# printed the result as if it were an accuracy of BERT.)
+# How good is it before it learns? This is a baseline too, the **untrained head**. (Some articles score such a model,
+# and call the result an accuracy of BERT.)
 #
-# `logits_of` of the course applies a model to texts in batches by length, and returns them in the old order.
+# `logits_of` of the course applies a model to texts in batches by length, and returns the logits in the old order.
 
 # %%
 from course.models.text_classifier import logits_of
@@ -367,23 +372,23 @@ def accuracy(model, ids, labels):
 
 model.to(device)
 untrained = accuracy(model, val_ids, val_labels)
+some = {name: part.to(device) for name, part in fill_up(val_ids[:32], pad).items()}
 with torch.no_grad():
-    first_loss = loss_of(
-        model, {k: v.to(device) for k, v in batch.items()}, torch.zeros(3, dtype=int, device=device)
-    )
+    first_loss = loss_of(model, some, torch.tensor(val_labels[:32], device=device))
 print(
     f"untrained head: accuracy {untrained:.3f}; loss {first_loss.item():.2f}, log K = {math.log(num_classes):.2f}"
 )
 
 # %% [markdown]
-# About chance, as it must be: the head is random. It has a favourite class, and lies a little above or below one half.
+# About chance, as it must be: the head is random. It often prefers one class, so the accuracy lies a little above or
+# below one half. The loss of 32 texts is not far from log K, lesson 01's cost of knowing nothing.
 
 # %% [markdown]
 # ## 4 · The loop, by hand
 #
-# A pretrained model is easily damaged. At first the head is random, and its slopes shake the encoder. So the learning
-# rate begins at 0 and rises for a tenth of the steps (**warm-up**), then falls evenly to 0. Slopes that are very large
-# are cut (**clipping**).
+# A pretrained model is easily damaged: at first the head is random, and so are the slopes that it sends back into the
+# encoder. So the learning rate begins at 0 and rises for a tenth of the steps (**warm-up**), then falls evenly to 0.
+# And if the slopes of all weights together are too long a vector, it is shortened to length 1 (**clipping**).
 #
 # Write the schedule: which share of the rate does step number `step` get?
 
@@ -405,7 +410,8 @@ drawing.plot([share_of_rate(step, 100, 10) for step in range(101)])
 plots.show(figure, "A line that rises to 1 within 10 steps and falls to 0 at step 100")
 
 # %% [markdown]
-# One epoch, as in lesson 01, and everything that you have written is in it:
+# One epoch, as in lesson 01, with everything that you have written. `LambdaLR` multiplies the rate by your share before
+# each step.
 
 
 # %%
@@ -467,10 +473,10 @@ def fine_tune(model, train_part, val_part, num_epochs, rate, title="", batch_siz
 
 # %%
 rates = (
-    {"full": 1e-4, "last layers": 2e-4, "LoRA": 1e-3, "frozen": 1e-2}
+    {"frozen": 1e-2, "last layers": 2e-4, "LoRA": 1e-3, "full": 1e-4}
     if large
-    else {"full": 1e-3, "last layers": 1e-3, "LoRA": 3e-3, "frozen": 1e-2}
-)  # small encoders stand larger ones
+    else {"frozen": 1e-2, "last layers": 1e-3, "LoRA": 3e-3, "full": 1e-3}
+)  # for section 7 too; a small encoder can take larger rates
 num_epochs = hardware.by_profile(smoke=2, cpu=2, gpu=2)
 train_part, val_part = (train_ids, train_labels), (val_ids, val_labels)
 started = time.monotonic()
@@ -479,8 +485,8 @@ seconds = time.monotonic() - started
 print(f"{seconds:.0f} s; validation accuracy {max(found):.3f}, TF-IDF {word_accuracy:.3f}")
 
 # %% [markdown]
-# One number is not yet a finding; the test texts wait for section 8. And which number? Printed loops often compute the
-# accuracy inside the loop over batches, and print what is left after it: the accuracy of the *last batch*.
+# One run is not yet a finding, and the test texts wait for section 8. And which accuracy is it? Some loops compute one
+# for each batch, and print the variable that is left in the end: the accuracy of the *last batch*.
 #
 # **Predict, then run.** The same model and the same texts: how far apart are the accuracies of single batches of 32?
 
@@ -507,7 +513,10 @@ assert max(in_batches) - min(in_batches) > 0.1
 # %%
 @torch.no_grad()
 def answers_in_batches(model, ids, with_mask, order):
-    """The model's answers, in batches as `order` has the texts; without mask all tokens are real."""
+    """The model's answers, in batches as `order` has the texts; without mask all tokens are real.
+
+    In float32, and so perhaps not quite as above, where numbers may be rounded to bfloat16.
+    """
     answers = torch.zeros(len(ids), dtype=torch.int64)
     for places in torch.tensor(order).split(32):
         batch = fill_up([ids[place] for place in places], pad)
@@ -534,9 +543,9 @@ assert not torch.equal(masked, answers)
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Much of such a batch is padding, which the model has never looked at. The accuracy may fall much, or by luck hardly at
-# all. But the *same sentence* now gets another answer when its neighbours change. Nobody can test such a program, and
-# nobody can explain its answers. With the mask none of them moves.
+# Much of such a batch is padding, which the model never looked at in training. The accuracy may fall much, or hardly at
+# all, as in our runs: it moved by about 0.01, up or down, and yet one answer in twenty changed. So the *same sentence*
+# gets another answer when its neighbours change. Nobody can test such a program. With the mask the order changes none.
 # </details>
 #
 # A good place for a break. You have a tuned classifier and every line of it is yours.
@@ -544,9 +553,9 @@ assert not torch.equal(masked, answers)
 # %% [markdown]
 # ## 5 · The library's loop
 #
-# `Trainer` of transformers does all of this, and more: several GPUs, checkpoints, logging. When you have both, they must
-# agree. To compare them exactly, nothing may be random: no dropout, and the same batches in the same order. `Trainer`
-# takes our `fill_up` as its *collator*.
+# `Trainer` of transformers does all of this, and more: several GPUs, checkpoints, logging. Does it agree with your
+# loop? To compare them exactly, nothing may be random: no dropout, and the same batches in the same order. What makes a
+# batch of single texts is called a *collator*; ours is your `fill_up`.
 
 # %%
 from transformers import Trainer, TrainingArguments
@@ -589,33 +598,35 @@ parts = [
     (train_ids[at : at + small_batch], train_labels[at : at + small_batch])
     for at in range(0, count, small_batch)
 ]
-in_float32, precision = precision, None  # `Trainer` computes in float32 unless told otherwise
+usual, precision = precision, None  # `Trainer` computes in float32 unless told otherwise
 for _ in range(2):
     train_epoch(ours, optimizer, schedule, parts, lambda: None)
 
 # %%
 before = logits_of(without_dropout(), val_ids[:200], pad)
 after = [logits_of(model, val_ids[:200], pad) for model in (theirs, ours)]
-precision = in_float32
+precision = usual
 change, difference = (after[0] - before).abs().max(), (after[0] - after[1]).abs().max()
 print(f"training moved the logits by up to {change:.3f}; the two loops differ by {difference:.1e}")
 assert difference < 0.01 * change
 del theirs, ours, trainer, optimizer, schedule  # frees some hundred MB
 
 # %% [markdown]
-# The same, up to rounding. You know now what each of these settings does; what you leave out has a default that somebody
-# else chose.
+# The same, up to rounding. You know now what each of these settings does; what you leave out has a default that
+# somebody else chose.
 
 # %% [markdown]
 # ## 6 · LoRA: learn a small change
 #
-# Fine-tuning moves each weight a little. The idea of **LoRA** (2021): let a matrix W stay, and learn the *change* alone,
-# as a product of two small ones. `down` [R, C] brings C channels to R, for instance 8; `up` [D, R] brings them to D. Then
-#
+# Fine-tuning moves each weight a little. The idea of **LoRA** (low-rank adaptation, 2021): let a matrix W stay, and
+# learn the *change* alone, as a product of two small ones. `down` [R, C] brings C channels to R, the **rank**, such as
+# 8; `up` [D, R] brings them to D. α is a number that you choose: how much the change counts.
+
+# %% [markdown]
 # $$\text{output} = W x + b + \frac{\alpha}{R} \cdot \text{up} \cdot \text{down} \cdot x$$
 #
-# `up` begins at 0, so that at first nothing changes. Write the layer. W and b must not learn; `merged` gives one plain
-# layer that does the same, for use.
+# The formula is for one text; in code x is [B, C], and each matrix stands behind it, transposed. `up` begins at 0, so
+# that at first nothing changes. Write the layer. W and b must not learn.
 
 
 # %%
@@ -624,7 +635,7 @@ class LoraLinear(nn.Module):
     """A dense layer that stays as it is, and beside it two small matrices that learn.
 
     layer: an `nn.Linear`, C → D channels. Added to what it says: up · down · x, times alpha / rank,
-    where `down` [rank, C] starts at random and `up` [D, rank] at 0.
+    where `self.down` [rank, C] starts at random and `self.up` [D, rank] at 0, each a parameter.
     """
 
     def __init__(self, layer, rank, alpha):
@@ -633,10 +644,11 @@ class LoraLinear(nn.Module):
         raise NotImplementedError
 
     def forward(self, x):
+        """[..., C] → [..., D]."""
         raise NotImplementedError
 
     def merged(self):
-        """One `nn.Linear` that does the same."""
+        """A new `nn.Linear`, which says the same on its own; `self.layer` stays as it is."""
         raise NotImplementedError
 
 
@@ -671,7 +683,8 @@ print(f"{trained:,} numbers learn in place of {mine.layer.weight.numel():,}")
 assert torch.allclose(mine(x), one(x), atol=1e-4)
 
 # %% [markdown]
-# The library `peft` puts such a pair into every layer that you name. Does its layer do what yours does?
+# The library `peft` puts such a pair beside every layer that you name. Its `r` is the rank, its `lora_A` is `down`, its
+# `lora_B` is `up`. Does its layer do what yours does?
 
 # %%
 from peft import LoraConfig, get_peft_model
@@ -702,7 +715,7 @@ def model_for(way, number):
     """A fresh classifier of which the weights learn that the way says."""
     torch.manual_seed(1000 * seed + number)
     model = TextClassifier(copy.deepcopy(encoder), num_classes)
-    if way == "LoRA":
+    if way == "LoRA":  # the head is not in a pair: it learns whole, and is saved with the pairs
         dense = ["query", "key", "value", "dense"]
         settings = LoraConfig(
             r=8, lora_alpha=16, target_modules=dense, modules_to_save=["to_classes"]
@@ -721,9 +734,12 @@ example = {name: part.to(device) for name, part in example.items()}
 targets = torch.zeros(32, dtype=torch.int64, device=device)
 
 # %% [markdown]
-# **Predict, then run.** How much memory does a training step need, beside the weights? It keeps what the forward pass
-# has computed for the way back, and for each number that learns a slope and the two averages of Adam. By how much does
-# LoRA, which trains so few numbers, reduce it?
+# **Predict, then run.** How much memory does a training step need, beside the weights? There are two parts:
+#
+# 1. for each number that learns a slope, and the two averages that Adam keeps: three numbers of 4 bytes;
+# 2. what the forward pass has computed, as far as the way back needs it.
+#
+# LoRA trains so few numbers. By how much does it reduce the memory?
 
 # %%
 memory = {}
@@ -731,21 +747,23 @@ for way in rates:
     model_of_way = model_for(way, 0)
     megabytes = text_classifier.megabytes_to_train(model_of_way, example, targets)
     memory[way] = encoders.num_weights(model_of_way, only_trained=True), megabytes
-    print(f"{way:12} {memory[way][0]:12,} numbers learn, {megabytes:6.0f} MB for a batch of 32")
+    print(f"{way:12} {memory[way][0]:12,} numbers learn, {megabytes:6.1f} MB for a batch of 32")
 assert memory["frozen"][1] < memory["last layers"][1] < memory["full"][1]
 
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# Slopes and averages are nearly gone: three numbers for each one that learns. But the way back through *all* layers still
-# needs what they computed, because there are matrices that learn in the first layer too; `peft` even keeps a little
-# more. With large models and small batches the first part counts most, and there LoRA's gain is large. Frozen layers at
-# the bottom save the second part, and the time for the way back.
+# Part 1 is nearly gone. With MiniLM it is 22.6 million · 12 bytes = 271 MB for full, and 4 MB for LoRA. But part 2
+# stays, because matrices learn in the first layer too, so that the way back leads through *all* layers. With large
+# models and small batches part 1 counts most, and there LoRA's gain is large. Where the lower layers are frozen, the
+# way back ends above them: that saves part 2, and time.
 # </details>
 
 # %% [markdown]
-# Now which one is best, with few labels? All see the same sentences, each time another choice of them, and beside them
-# TF-IDF with the same labels. The rates are usual ones for each way; none was tuned for long. **Predict first.**
+# Now which one is best, with few labels? A few hundred sentences are chosen by chance; all four ways learn from them,
+# and so does TF-IDF. Then the same with another choice. The rates are usual ones for each way; none was tuned for long.
+#
+# **Predict, then run.** In which order will the five come out, and how large are the differences beside the spread?
 
 # %%
 from sklearn.metrics import f1_score
@@ -801,12 +819,13 @@ print(f"{'majority':12} {majority:.3f}; untrained head {untrained:.3f}")
 plots.spread(scores, f"{num_labels} labels", "validation accuracy")
 
 # %% [markdown]
-# Read it with the spread: ways whose dots overlap are not told apart by so few choices. Beside it stand what was *not*
-# bought with a network: majority and TF-IDF. (The seconds include a look at the validation texts after each epoch. In
-# all ways the epoch with the best validation is kept and its score shown, so that all are flattered a little, alike.)
+# Read it with the spread: ways whose dots overlap are not told apart by so few choices. In our run, with MiniLM and 300
+# labels, the four ways lay between 0.73 and 0.76 and their dots overlapped; TF-IDF stood apart, at 0.62. (The seconds
+# include a look at the validation texts after each epoch. For the four ways the best epoch is shown, which flatters
+# them a little; TF-IDF has no epochs.)
 #
-# How does it go on with more labels? The frozen encoder needs no training at all: its vectors are computed once, and a
-# logistic regression reads them.
+# How does it go on with more labels? A frozen encoder needs no epochs: its vectors are computed once, and a logistic
+# regression reads them.
 
 
 # %%
@@ -822,7 +841,7 @@ train_vectors, val_vectors = vectors_of(train_ids[:part]), vectors_of(val_ids)
 label_counts = [count for count in (50, 100, 250, 500, 1000, 2000, 4000, 20_000) if count <= part]
 curves = {"frozen encoder": [], "TF-IDF": []}
 for count in label_counts:
-    on_vectors = LogisticRegression(C=0.1 if large else 1, max_iter=500)
+    on_vectors = LogisticRegression(C=0.1 if large else 1, max_iter=500)  # C: 1 / strength of L2
     on_vectors.fit(train_vectors[:count], train_labels[:count])
     curves["frozen encoder"].append(on_vectors.score(val_vectors, val_labels))
     words_only = counting_words().fit(train_texts[:count], train_labels[:count])
@@ -840,10 +859,16 @@ drawing.legend()
 ends = ", ".join(f"{name} {values[-1]:.3f}" for name, values in curves.items())
 plots.show(figure, f"Accuracy over the number of labels; with {label_counts[-1]:,}: {ends}")
 for name, values in curves.items():
-    print(
-        f"{name:15}",
-        ", ".join(f"{count}: {value:.3f}" for count, value in zip(label_counts, values)),
-    )
+    row = ", ".join(f"{count}: {value:.3f}" for count, value in zip(label_counts, values))
+    print(f"{name:17}", row)
+tuned = ", ".join(f"{count}: {value:.3f}" for count, value in points.items())
+print(f"{'all weights tuned':17} {tuned}")
+
+# %% [markdown]
+# In our run, with MiniLM, the frozen encoder had a large lead with 50 or 250 labels; with 4,000 TF-IDF had caught up,
+# both near 0.78. Tuning all weights hardly differed from the frozen encoder with 300 labels, and with 4,000 it was
+# clearly ahead of both: 0.86. So what tuning is worth depends on how many labels you have. (The left diamond is a mean
+# over several choices, on fewer validation texts.)
 
 # %% [markdown]
 # ## 8 · Look at the answers
@@ -881,8 +906,9 @@ counts = confusion_matrix(test_labels, answers)
 plots.matrix(counts, "Test texts", reviews.classes, f"Confusion matrix: {counts.tolist()}")
 
 # %% [markdown]
-# Precision, recall and F1 are lesson 02's, one line for each class. The classes are balanced here, so that accuracy and
-# F1 say nearly the same.
+# Precision, recall and F1 are lesson 02's, one line for each class; `support` is how many texts it has, and the two
+# lines with `avg` are means over the classes. The classes are balanced here, so that accuracy and F1 say nearly the
+# same.
 #
 # Which mistakes was it most sure of?
 
@@ -893,12 +919,14 @@ for confidence, place in zip(*(part.tolist() for part in surest)):
     print(f"said {said} ({confidence:.2f}), labelled {is_one}: {reviews.x_test[place][:150]}")
 
 # %% [markdown]
-# Some of them a person would get wrong too: irony, a sentence that needs the rest of the review, a label that is a matter
-# of taste. It pays to read twenty mistakes before one changes the model.
-#
-# When it says 0.9, is it right in nine of ten cases? This is **calibration**. Sort the answers into bins of equal width
-# by their confidence, and compare in each bin the mean confidence with the accuracy. The **calibration error** is the mean
-# of these gaps, without their sign, where a bin counts as often as it has answers.
+# Some of them a person would get wrong too: irony, a sentence that needs the rest of the review, a label that is a
+# matter of taste. It pays to read twenty mistakes before one changes the model.
+
+# %% [markdown]
+# The **confidence** is the probability of the class that it chose. When it says 0.9, is it right in nine of ten cases?
+# This is **calibration**. Sort the answers into bins of equal width by their confidence (0 to 0.1, 0.1 to 0.2, …), and
+# compare in each bin the mean confidence with the accuracy. The **calibration error** is the mean of these gaps,
+# without their sign, where each bin counts by its share of the answers.
 #
 # Write it. A confidence of 1 belongs to the last bin; empty bins count nothing.
 
@@ -910,14 +938,14 @@ def calibration_error(confidences, right, num_bins=10):
 
     confidences: the probability of each answer given, [N], from 0 to 1; right: whether it was
     right, [N]. Answers are sorted into `num_bins` bins of equal width by their confidence; in each,
-    |accuracy - mean confidence| counts as often as the bin has answers.
+    |accuracy - mean confidence| counts by the bin's share of all answers.
     """
     raise NotImplementedError
 
 
 # %% [markdown]
-# If it is too sure, one number can mend it, the **temperature** of lesson 06: all logits are divided by it. It is chosen
-# on the *validation* texts.
+# If it is too sure, one number can mend it, the **temperature** of lesson 06: all logits are divided by it. It is
+# chosen on the *validation* texts.
 
 # %%
 val_logits = logits_of(model, val_ids, pad)
@@ -958,8 +986,9 @@ plots.show(figure, f"Accuracy over confidence beside a dotted line where they ar
 # %% [markdown]
 # ## 9 · The same in Chinese
 #
-# Articles do this too: an English model is given Chinese sentences, and its score is printed. What does its tokenizer
-# make of them? `encoders.unknown_share` counts the `[UNK]`.
+# Some articles give Chinese sentences to an English model, and report its score. What does its tokenizer make of them?
+# Here is the start of a hotel review: “One more remark, which has nothing to do with the hotel: …”.
+# `encoders.unknown_share` counts the `[UNK]`.
 
 # %%
 chinese = data.chinese_reviews()
@@ -973,10 +1002,10 @@ print(
 assert share > 0.2
 
 # %% [markdown]
-# What is unknown is lost: “good” and “bad” can both have become `[UNK]`, and no training brings them back. A Chinese
-# encoder is needed. bert-base-chinese comes from the hub, if you ask for it (412 MB). Otherwise we make a small one, from
+# What is unknown is lost: where two words have both become `[UNK]`, no training can tell them apart. A Chinese encoder
+# is needed. bert-base-chinese comes from the network, if you ask for it (412 MB). Otherwise we make a small one, from
 # lesson 07's parts. Its pieces are characters that often stand together, joined as lesson 06 joined bytes. Each starts
-# with a vector that was *counted*: no label is needed for that, and it takes seconds.
+# with a vector that was *counted*, as in lesson 07: no label is needed for that, and it takes seconds.
 
 # %%
 wanted = ""  # or "google-bert/bert-base-chinese"
@@ -1004,8 +1033,8 @@ print(" ".join(zh_tokenizer.tokenize(example)))
 print(f"unknown: {encoders.unknown_share(zh_tokenizer, zh_val):.1%}")
 
 # %% [markdown]
-# And the same frame: your batches, your loop, your head. The rival is TF-IDF on single characters and pairs of them, as
-# Chinese has no spaces between its words. **Predict, then run**: who wins?
+# And the same steps: your batches, your loop, the same head. The rival is TF-IDF on single characters and pairs of
+# them, as Chinese has no spaces between its words. **Predict, then run**: who wins?
 
 # %%
 by_characters = counting_words(analyzer="char").fit(zh_train, zh_train_labels)
@@ -1033,16 +1062,17 @@ report("bert_fine_tuning.chinese_accuracy", zh_accuracy, data=chinese)
 # %% [markdown]
 # <details><summary>Why?</summary>
 #
-# A small encoder that has read nothing but these reviews is no great reader. In the reviews single characters and pairs of
-# them (好, 不错, 失望) give most of it away, and counting them is hard to beat: a rival of this kind belongs beside every
-# result. What a network gains with more text you saw in English.
+# A small encoder that has read nothing but these reviews is no great reader. In the reviews single characters and pairs
+# of them give most of it away (好 good, 不错 not bad, 失望 disappointed), and counting them is hard to beat: in our run 0.84
+# against 0.85. A rival of this kind belongs beside every result. What an encoder that has read much can gain, you saw
+# in English.
 # </details>
 
 # %% [markdown]
 # ## 10 · Keep it, and use it
 #
-# A folder with all that is needed: weights in float16 as safetensors (numbers only, nothing that could run), the settings
-# of the encoder, the tokenizer, the names of the classes.
+# A folder with all that is needed: weights in float16 as safetensors (numbers only, nothing that could run), the
+# settings of the encoder, the tokenizer, the names of the classes.
 
 # %%
 from course.datasets.recipes import cache_folder
@@ -1060,8 +1090,8 @@ print(f"largest difference of a logit after loading: {difference:.4f}")
 assert difference < 0.1
 
 # %% [markdown]
-# People type anything: nothing at all, a whole novel, pictures, two languages at once. `predict` answers each, and says
-# where its answer is worth little. Write sentences of your own into the list.
+# People type anything: nothing at all, a whole novel, pictures, two languages at once. `predict` answers each, and adds
+# a note where it can see that its answer is worth little. Write sentences of your own into the list.
 
 # %%
 my_texts = [
@@ -1079,8 +1109,10 @@ for text, (name, probability, note) in zip(my_texts, found):
 assert len(found) == len(my_texts) and found[3][0] == ""
 
 # %% [markdown]
-# It always answers, and for text unlike its training its confidence means nothing: that 👍 is praise it cannot know if
-# its tokenizer has no such piece. So the note belongs to the answer.
+# For text unlike its training its confidence means nothing: that 👍 is praise it cannot know if its tokenizer has no
+# such piece. So the note belongs to the answer. But a note sees only what was not read. In our run “I wanted to like
+# it.” was called positive, with 0.97 and no note. (These probabilities are without the temperature: `predict` does not
+# know it.)
 
 # %% [markdown]
 # ## Recap
@@ -1088,12 +1120,13 @@ assert len(found) == len(my_texts) and found[3][0] == ""
 # 1. Fill up to the longest of the batch, and pass the mask on to attention *and* mean. Whoever sorts texts sorts their
 #    labels too.
 # 2. The loop: warm-up, clipping, the best epoch by validation; the loss is of the logits. `Trainer` gives the same.
-# 3. LoRA learns a small change beside each layer that stays. Frozen, last layers, LoRA, full: a few runs hardly tell their
-#    accuracies apart, but the numbers that learn, memory and time differ by much.
-# 4. TF-IDF, majority and an untrained head stand beside every result. Read the surest mistakes; measure calibration, and
-#    mend it with one number from validation.
-# 5. A tokenizer that does not know the language loses the text. Saved are numbers and settings, and an answer says where
-#    it is worth little.
+# 3. LoRA learns a small change beside each layer that stays. With few labels, a few runs hardly tell the accuracies of
+#    frozen, last layers, LoRA and full apart, but memory and the numbers that learn differ by much. With more labels
+#    tuning pays.
+# 4. Simple rivals stand beside every result. Read the surest mistakes; measure calibration, and mend it with one number
+#    from validation.
+# 5. A tokenizer that does not know the language loses the text. Saved are numbers and settings. An answer comes with a
+#    note where text was not read.
 
 # %% [markdown]
 # ## What to try next
@@ -1101,7 +1134,7 @@ assert len(found) == len(my_texts) and found[3][0] == ""
 # Change one thing, guess the direction first, and judge in *validation*.
 #
 # - **Another rank**: `r=1` and `r=64` in `model_for`. Expect less difference than you think.
-# - **No warm-up, ten times the rate**: `num_steps // 10` becomes 0, `rates["full"]` ten times as large. Expect
+# - **No warm-up, ten times the rate**: `num_warm_up=0` in `optimizer_for`, `rates["full"]` ten times as large. Expect
 #   worse, and now and then a run that ends near 0.5.
 # - **BERT itself**: `wanted = "google-bert/bert-base-uncased"` with a network and patience, or a GPU. Expect it to be
 #   better, and several times as slow.

@@ -74,6 +74,9 @@ FILL_UP = {
         (with_mask(lambda mask, ids: torch.ones_like(mask)), "1 everywhere"),
         (with_mask(lambda mask, ids: 1 - mask), "wrong way round"),
         (with_mask(lambda mask, ids: ids), "tokens themselves"),
+        (with_mask(lambda mask, ids: (ids != 0).long()), "where the token is not 0"),
+        (lambda texts, pad: [len(text) - max(texts, key=len) for text in texts], "longest text"),
+        (lambda texts, pad: [text + pad for text in texts], "list of three"),
         (with_mask(lambda mask, ids: mask.sum(1)), "each token"),
         (with_mask(lambda mask, ids: mask.tolist()), "is a list"),
         (lambda texts, pad: fill_up(texts, pad)["input_ids"], "dictionary"),
@@ -118,6 +121,14 @@ SENTENCE_VECTORS = {
         (vectors(lambda hidden, mask: (hidden * mask).sum(1) / mask.sum()), "whole batch"),
         (vectors(lambda hidden, mask: hidden[:, 0]), "first token"),
         (vectors(masked_mean, lambda mask: 1 - mask), "as it is"),
+        (vectors(lambda hidden, mask: (hidden * mask).sum(1) / mask[:, :, 0].sum(1)), "[B, 1]"),
+        (
+            lambda encoder, ids, mask: encoder(ids, mask)[0][mask.bool()].mean(0),
+            "the whole batch; one",
+        ),
+        (vectors(lambda hidden, mask: (hidden * mask).sum(2) / mask.sum(1)), "channels"),
+        (vectors(lambda hidden, mask: (hidden * mask).sum(1) / len(mask)), "number of texts"),
+        (lambda encoder, ids, mask: encoder(ids, mask).mean(1), "last_hidden_state"),
         (vectors(lambda hidden, mask: hidden), ("shape", "*text*")),
         (vectors(lambda hidden, mask: hidden * mask), "*text*"),
         (
@@ -155,6 +166,18 @@ def batches_shuffled_first(texts, labels, batch_size, rng):
         )
         for start in starts
     ]
+
+
+def batches_from_the_longest(texts, labels, batch_size, rng):
+    places = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+    groups = [places[at : at + batch_size] for at in range(0, len(places), batch_size)]
+    rng.shuffle(groups)
+    return [([texts[at] for at in group], [labels[at] for at in group]) for group in groups]
+
+
+def batches_of_pairs(texts, labels, batch_size, rng):
+    batches = labelled_batches(texts, labels, batch_size, rng)
+    return [list(zip(*batch, strict=True)) for batch in batches]
 
 
 def batches_with(
@@ -221,6 +244,8 @@ LABELLED_BATCHES = {
             lambda texts, labels, size, rng: labelled_batches(texts, labels, size + 1, rng),
             ("at most", "like length"),
         ),
+        (batches_of_pairs, "pair of two lists"),
+        (lambda texts, labels, size, rng: sorted(labels, key=len), "looks at the text"),
         (batches_by_own_generator, ("another order", "let `rng`")),
         (
             lambda texts, labels, size, rng: labelled_batches(texts, labels, 1, rng),
@@ -231,6 +256,7 @@ LABELLED_BATCHES = {
         lambda texts, labels, batch_size, rng: labelled_batches(texts, labels, batch_size, rng),
         batches_by_pairs,
         batches_shuffled_first,
+        batches_from_the_longest,
     ],
 }
 
@@ -259,6 +285,13 @@ LOSS_OF = {
         (loss_with(lambda z, y: functional.cross_entropy(z, y).item()), "type"),
         (loss_with(lambda z, y: functional.cross_entropy(z.detach(), y)), "can be learned"),
         (lambda model, batch, labels: model(**batch).loss, "None"),
+        (loss_with(lambda z, y: functional.cross_entropy(z.argmax(1), y)), "as they are"),
+        (loss_with(lambda z, y: functional.cross_entropy(y, z)), "come first"),
+        (lambda model, batch, labels: model(batch), "two stars"),
+        (
+            lambda model, batch, labels: functional.cross_entropy(model(**batch).loss, labels),
+            "was not given the labels",
+        ),
     ],
     "right": [
         lambda model, batch, labels: loss_of(model, batch, labels),
@@ -302,6 +335,16 @@ SHARE_OF_RATE = {
             lambda step, num, warm: step / warm if step <= warm else (num - step) / (num - warm),
             "can be 0",
         ),
+        (
+            lambda step, num, warm: min(step / max(warm, 1), (num - step) / (num - warm)),
+            "already gets 1",
+        ),
+        (share_with(lambda s, w: s // w, lambda s, n, w: (n - s) // (n - w)), "drops the fraction"),
+        (
+            lambda s, n, w: s / n if s < w else (n - s) / (n - w),
+            "divided by all",
+        ),
+        (lambda step, num, warm: 100 * share_of_rate(step, num, warm), "percent"),
         (lambda step, num, warm: None, "return"),
     ],
     "right": [
@@ -382,6 +425,29 @@ class LoraMergesTheBase(Reference):
         return one
 
 
+class LoraOfLayers(Reference):
+    def __init__(self, layer, rank, alpha):
+        super().__init__(layer, rank, alpha)
+        del self.down, self.up
+        self.down = nn.Linear(layer.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, layer.out_features, bias=False)
+
+
+class LoraMergesByAssignment(Reference):
+    def merged(self):
+        one = super().merged()
+        one.weight = self.layer.weight + self.scale * self.up @ self.down
+        return one
+
+
+class LoraMergesTurned(Reference):
+    def merged(self):
+        one = nn.Linear(self.layer.out_features, self.layer.in_features)
+        with torch.no_grad():
+            one.weight.copy_(self.layer.weight + self.scale * self.up @ self.down)
+        return one
+
+
 class LoraWithoutInit(Reference):
     def __init__(self, layer, rank, alpha):
         self.layer = layer
@@ -409,6 +475,9 @@ LORA_LINEAR = {
         (LoraMergesWithoutScale, "forgets the factor"),
         (LoraMergesNothing, "plain `nn.Linear`"),
         (LoraMergesTheBase, "without the change"),
+        (LoraOfLayers, "matrix itself"),
+        (LoraMergesByAssignment, "copy_"),
+        (LoraMergesTurned, "in_features, out_features"),
         (LoraWithoutInit, "super().__init__()"),
     ],
     "right": [Reference, lora_with(), LoraCopies],
@@ -462,6 +531,15 @@ def calibration_with_empty_bins(confidences, right, num_bins=10):
     return total
 
 
+def calibration_against_the_middle(confidences, right, num_bins=10):
+    bins, total = (confidences * num_bins).long().clamp(max=num_bins - 1), 0
+    for number in bins.unique():
+        inside = bins == number
+        gap = right[inside].float().mean() - (number + 0.5) / num_bins
+        total += inside.float().mean() * gap.abs()
+    return total
+
+
 CALIBRATION_ERROR = {
     "wrong": [
         (calibration(lambda gaps, shares: gaps.mean()), "count the same"),
@@ -472,6 +550,9 @@ CALIBRATION_ERROR = {
         (lambda c, r, n=10: (r.float().mean() - c.mean()).abs(), "all answers at once"),
         (lambda c, r, n=10: (r.float() - c).abs().mean(), "answer by answer"),
         (lambda c, r, n=10: calibration_error(c, r), "need not be 10"),
+        (lambda c, r, n=10: len(r) * calibration_error(c, r, n), "share of all"),
+        (lambda c, r, n=10: calibration(lambda gaps, _: gaps.sum())(c, r, n) / n, "divide by the"),
+        (calibration_against_the_middle, "middle"),
         (calibration_with_empty_bins, ("NaN", "empty bins")),
         (calibration_without_the_last, "belongs to the last"),
         (lambda c, r, n=10: c.mean() - r.mean(), "right.float()"),

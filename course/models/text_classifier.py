@@ -93,7 +93,7 @@ class LoraLinear(nn.Module):
     """A dense layer that stays as it is, and beside it two small matrices that learn.
 
     layer: an `nn.Linear`, C → D channels. Added to what it says: up · down · x, times alpha / rank,
-    where `down` [rank, C] starts at random and `up` [D, rank] at 0.
+    where `self.down` [rank, C] starts at random and `self.up` [D, rank] at 0, each a parameter.
     """
 
     def __init__(self, layer, rank, alpha):
@@ -106,10 +106,11 @@ class LoraLinear(nn.Module):
         self.up = nn.Parameter(torch.zeros(layer.out_features, rank))
 
     def forward(self, x):
+        """[..., C] → [..., D]."""
         return self.layer(x) + self.scale * (x @ self.down.T @ self.up.T)
 
     def merged(self):
-        """One `nn.Linear` that does the same."""
+        """A new `nn.Linear`, which says the same on its own; `self.layer` stays as it is."""
         one = nn.Linear(self.layer.in_features, self.layer.out_features)
         with torch.no_grad():
             one.weight.copy_(self.layer.weight + self.scale * self.up @ self.down)
@@ -122,7 +123,7 @@ def calibration_error(confidences, right, num_bins=10):
 
     confidences: the probability of each answer given, [N], from 0 to 1; right: whether it was
     right, [N]. Answers are sorted into `num_bins` bins of equal width by their confidence; in each,
-    |accuracy - mean confidence| counts as often as the bin has answers.
+    |accuracy - mean confidence| counts by the bin's share of all answers.
     """
     bins = (confidences * num_bins).long().clamp(max=num_bins - 1)
     error = 0.0

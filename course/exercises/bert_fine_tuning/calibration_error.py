@@ -74,6 +74,24 @@ def _equal_counts(confidences: Tensor, right: Tensor, num_bins: int = 10) -> Ten
     return sum(gap * len(part) for gap, part in zip(gaps, parts, strict=True)) / len(order)
 
 
+def _times_count(confidences: Tensor, right: Tensor, num_bins: int = 10) -> Tensor:
+    return len(right) * text_classifier.calibration_error(confidences, right, num_bins)
+
+
+def _over_all_bins(confidences: Tensor, right: Tensor, num_bins: int = 10) -> Tensor:
+    return _with(weigh=lambda gaps, shares: gaps.sum())(confidences, right, num_bins) / num_bins
+
+
+def _against_middle(confidences: Tensor, right: Tensor, num_bins: int = 10) -> Tensor:
+    bins = (confidences * num_bins).long().clamp(max=num_bins - 1)
+    gaps = [
+        (right[bins == number].float().mean() - (number + 0.5) / num_bins).abs()
+        * (bins == number).float().mean()
+        for number in bins.unique()
+    ]
+    return torch.stack(gaps).sum()
+
+
 def _with_empty_bins(confidences: Tensor, right: Tensor, num_bins: int = 10) -> Tensor:
     bins = (confidences * num_bins).long().clamp(max=num_bins - 1)
     error = torch.tensor(0.0)
@@ -104,6 +122,19 @@ CALIBRATION_ERROR = Exercise(
         Mistake(
             _with(weigh=lambda gaps, shares: gaps.mean()),
             "All bins count the same in yours; each should count by its share of the answers.",
+        ),
+        Mistake(
+            _over_all_bins,
+            "You divide by the number of bins; each bin should count by its share of the answers.",
+        ),
+        Mistake(
+            _times_count,
+            "Each gap counts by *how many* answers the bin has; it should be the share of all "
+            "answers, `inside.float().mean()`.",
+        ),
+        Mistake(
+            _against_middle,
+            "You compare with the middle of each bin; take the mean of the confidences in it.",
         ),
         Mistake(
             _with(weigh=lambda gaps, shares: gaps.max()),
@@ -149,8 +180,10 @@ CALIBRATION_ERROR = Exercise(
         ),
     ),
     hints=(
+        "Take one bin: which answers are in it, how many of them are right, how sure were they on "
+        "average? Then a loop over the bins.",
         "In which bin is each answer? `(confidences * num_bins).long()` is its number; "
-        "`.clamp(max=num_bins - 1)` puts a confidence of 1 into the last.",
+        "`.clamp(max=num_bins - 1)` puts a confidence of 1 into the last. "
         "For each bin: `inside = bins == number`, then the means of `right[inside].float()` and "
         "`confidences[inside]`.",
         "Add up |accuracy − confidence| · share, where the share is `inside.float().mean()`. Leave "

@@ -83,6 +83,11 @@ def _mask_of_ids(texts: list[list[int]], pad: int) -> dict[str, Tensor]:
     return {**batch, "attention_mask": batch["input_ids"]}
 
 
+def _mask_where_not_0(texts: list[list[int]], pad: int) -> dict[str, Tensor]:
+    batch = _filled(texts, pad)
+    return {**batch, "attention_mask": (batch["input_ids"] != 0).long()}
+
+
 def _lengths_as_mask(texts: list[list[int]], pad: int) -> dict[str, Tensor]:
     lengths = torch.tensor([len(text) for text in texts])
     return {**_filled(texts, pad), "attention_mask": lengths}
@@ -115,6 +120,10 @@ FILL_UP = Exercise(
             "filled up.",
         ),
         Mistake(
+            _mask_where_not_0,
+            "Your mask is 1 where the token is not 0; the padding is `pad`, which need not be 0.",
+        ),
+        Mistake(
             partial(_filled, real=0),
             "The mask is the wrong way round: 1 for real tokens, 0 for padding.",
         ),
@@ -138,6 +147,14 @@ FILL_UP = Exercise(
             r"expected sequence of length",
             "The lists still have different lengths: make all of them as long as the longest, "
             "before `torch.tensor`.",
+        ),
+        (
+            r"'list' and 'int'|'int' and 'list'",
+            "`max(texts, key=len)` is the longest text itself; `len(…)` says how long it is.",
+        ),
+        (
+            r"can only concatenate list",
+            "A list can be made longer by another list only: `[pad] * 3` is a list of three `pad`.",
         ),
     ),
     hints=(

@@ -13,6 +13,10 @@ from course.models import text_classifier
 
 Batches = list[tuple[list[list[int]], list[int]]]
 ENOUGH = 6  # batches; with so many, the same order three times is no chance
+PAIR = (
+    "each batch is a pair of two lists, its texts and their labels; from a list of pairs (text, "
+    "label), `zip(*pairs)` makes these two."
+)
 SEEDS = (0, 0, 1, 2)  # for the `rng` of each call: the first two have to agree
 
 
@@ -62,11 +66,11 @@ def _form_problem(batches: Any) -> str | None:
         return f"it returned a {type(batches).__name__}; a list of batches is asked for."
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) != 2:
-            return "each batch is a pair: (its texts, their labels)."
+            return PAIR
         if not all(isinstance(part, list | tuple) for part in batch):
             return "each batch is a pair: its texts are a list, and so are their labels."
         if not all(isinstance(text, list) for text in batch[0]):
-            return "each batch is a pair, whose first part holds texts, which are lists of numbers."
+            return PAIR
         if len(batch[0]) != len(batch[1]):
             return f"a batch has {len(batch[0])} texts and {len(batch[1])} labels."
     return None
@@ -99,11 +103,13 @@ def _length_problem(batches: Batches, texts: list, batch_size: int) -> str | Non
     if 0 in sizes:
         return "one batch is empty; leave it out."
     lengths = sorted(map(len, texts))
-    truth = [lengths[at : at + batch_size] for at in range(0, len(lengths), batch_size)]
+    starts = range(0, len(lengths), batch_size)
+    truth = [lengths[at : at + batch_size] for at in starts]
+    from_long = [sorted(lengths[::-1][at : at + batch_size]) for at in starts]
     found = [sorted(map(len, part)) for part, _ in batches]
     if len(found) > len(truth):
         return f"there are {len(found)} batches; {len(truth)} are enough for {len(texts)} texts."
-    if sorted(found) != sorted(truth):
+    if sorted(found) not in (sorted(truth), sorted(from_long)):
         return (
             f"the batches have texts of the lengths {found[:6]}; texts of like length belong "
             "together: sort by length *before* you cut into batches, and shuffle the batches only."
@@ -142,6 +148,11 @@ LABELLED_BATCHES = Exercise(
         ),
     ),
     advice=(
+        (
+            r"has no len\(\)|'int' object is not callable",
+            "`key` is a function of one element. Labels have no length, and neither have places: "
+            "`sorted(range(len(texts)), key=lambda place: len(texts[place]))` looks at the text.",
+        ),
         (
             r"not supported between instances",
             "Two texts of equal length are compared further. Sort by the length alone: "

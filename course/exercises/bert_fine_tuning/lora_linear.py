@@ -85,6 +85,11 @@ def _parts_problem(lora: Any, wanted: dict[str, Tensor]) -> Sentence | None:
         return Sentence("`self.layer` is missing: the layer that was given, which stays.")
     for name, value in wanted.items():
         found = getattr(lora, name, None)
+        if isinstance(found, nn.Linear):
+            return Sentence(
+                f"`self.{name}` is an `nn.Linear`; here it is the matrix itself, an `nn.Parameter` "
+                f"of shape {tuple(value.shape)}."
+            )
         if not torch.is_tensor(found):
             return Sentence(f"`self.{name}` is missing: a matrix of shape {tuple(value.shape)}.")
         if found.shape != value.shape:
@@ -215,15 +220,28 @@ LORA_LINEAR = Exercise(
             "`… @ up.T` is [B, D].",
         ),
         (
+            r"cannot assign 'torch",
+            "A weight stays the `nn.Parameter` that it is: fill it with `one.weight.copy_(…)`, "
+            "under `with torch.no_grad():`.",
+        ),
+        (
+            r"must match the size",
+            "From C to D channels it is `nn.Linear(in_features, out_features)`, and its weight is "
+            "[D, C], as `up @ down` is.",
+        ),
+        (
             r"leaf Variable that requires grad|in-place operation",
             "Weights are filled under `with torch.no_grad():`.",
         ),
     ),
     hints=(
+        "What does each part need? `__init__`: a layer that no longer learns, a factor, two "
+        "`nn.Parameter` of which one is 0. `forward`: two terms. `merged`: a new `nn.Linear`, "
+        "which is then filled.",
         "In `__init__`: `super().__init__()`, the layer with `requires_grad_(False)`, the factor, "
         "and two `nn.Parameter`: `torch.randn(rank, layer.in_features)`, divided by the root of "
         "its width, and `torch.zeros(layer.out_features, rank)`.",
-        "In `forward`: `self.layer(x) + self.scale * (x @ self.down.T @ self.up.T)`.",
+        "In `forward`: `self.layer(x) + self.scale * (x @ self.down.T @ self.up.T)`. "
         "In `merged`: a new `nn.Linear`; under `torch.no_grad()`, copy into its weight "
         "`self.layer.weight + self.scale * self.up @ self.down`, and into its bias that of the "
         "layer.",

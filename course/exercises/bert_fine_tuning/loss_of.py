@@ -142,6 +142,19 @@ LOSS_OF = Exercise(
     ),
     advice=(
         (
+            r"missing 1 required positional argument",
+            "`model(**batch)`, with two stars, hands over each entry of the batch under its name.",
+        ),
+        (
+            r"Expected floating point type for target",
+            "The loss needs the logits as they are, all K of each text: [B, K], beside labels [B].",
+        ),
+        (r"log_softmax_lastdim", "The logits come first, then the labels."),
+        (
+            r"must be Tensor, not NoneType",
+            "`output.loss` is None, as the model was not given the labels; take `output.logits`.",
+        ),
+        (
             r"must be Tensor, not",
             "The output is an object with several things in it; the loss needs its tensor "
             "`output.logits`.",

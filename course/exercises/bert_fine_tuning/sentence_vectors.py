@@ -133,8 +133,32 @@ SENTENCE_VECTORS = Exercise(
             _with(pool=lambda hidden, mask: hidden * mask),
             "One vector for each *text* is asked for, [B, C]: sum over the tokens, `dim=1`.",
         ),
+        Mistake(
+            lambda encoder, input_ids, attention_mask: _hidden(encoder, input_ids, attention_mask)[
+                attention_mask.bool()
+            ].mean(0),
+            "This is one vector for the whole batch; one for each text is asked for, [B, C].",
+        ),
+        Mistake(
+            _with(pool=lambda hidden, mask: (hidden * mask).sum(2) / mask.sum(1)),
+            "You sum over the channels, the last axis; sum over the tokens, `dim=1`.",
+        ),
+        Mistake(
+            _with(pool=lambda hidden, mask: (hidden * mask).sum(1) / len(hidden)),
+            "You divide by the number of texts; divide by the number of real tokens of each text.",
+        ),
     ),
     advice=(
+        (
+            r"non-singleton dimension 1",
+            "What you divide by needs an axis for the channels, [B, 1]: "
+            "`attention_mask.sum(dim=1, keepdim=True)`.",
+        ),
+        (
+            r"BaseModelOutput",
+            "The encoder gives an object; the vectors of the tokens, [B, T, C], are its "
+            "`last_hidden_state`.",
+        ),
         (
             r"must match the size|broadcast",
             "The mask is [B, T] and the vectors [B, T, C]: `attention_mask[:, :, None]` has the "

@@ -39,6 +39,11 @@ def _whole(step: int, num_steps: int, num_warm_up: int) -> float:
     return (num_steps - step) / num_steps
 
 
+def _smaller(step: int, num_steps: int, num_warm_up: int) -> float:
+    down = (num_steps - step) / (num_steps - num_warm_up)
+    return min(step / max(num_warm_up, 1), down)
+
+
 SHARE_OF_RATE = Exercise(
     name="bert_fine_tuning.share_of_rate",
     title="Warm up, then go down",
@@ -87,6 +92,22 @@ SHARE_OF_RATE = Exercise(
         Mistake(
             _with(rise=lambda step, warm: step // warm),
             "`//` divides whole numbers and drops the fraction; take `/`.",
+        ),
+        Mistake(
+            lambda step, num, warm: step // warm if step < warm else (num - step) // (num - warm),
+            "`//` divides whole numbers and drops the fraction; take `/`.",
+        ),
+        Mistake(
+            _smaller,
+            "It is wrong only where `num_warm_up` is 0: without a warm-up, step 0 already gets 1.",
+        ),
+        Mistake(
+            lambda step, num, warm: step / num if step < warm else (num - step) / (num - warm),
+            "The rise takes `num_warm_up` steps; yours is divided by all of them.",
+        ),
+        Mistake(
+            lambda step, num, warm: 100 * _with()(step, num, warm),
+            "This is in percent; a share from 0 to 1 is asked for.",
         ),
         Mistake(
             _with(fall=lambda step, num, warm: (step - warm) / (num - warm)),
