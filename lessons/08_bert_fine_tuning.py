@@ -76,7 +76,7 @@ pad = tokenizer.pad_token_id
 reviews = hardware.by_profile(smoke=data.movie_sentences, cpu=data.movie_sentences, gpu=data.imdb)()
 longest = hardware.by_profile(smoke=48, cpu=64, gpu=256)  # tokens of a text that are read
 num_train, num_val, num_test = hardware.by_profile(
-    smoke=(1600, 300, 500), cpu=(4000, 1000, 2014), gpu=(20_000, 2000, 25_000)
+    smoke=(1300, 300, 500), cpu=(4000, 1000, 2014), gpu=(20_000, 2000, 25_000)
 )
 
 
@@ -560,7 +560,7 @@ assert not torch.equal(masked, answers)
 # %%
 from transformers import Trainer, TrainingArguments
 
-count, small_batch = hardware.by_profile(smoke=64, cpu=64, gpu=256), 16
+count, small_batch = hardware.by_profile(smoke=48, cpu=64, gpu=256), 16
 rows = [{"ids": ids, "label": label} for ids, label in zip(train_ids[:count], train_labels)]
 
 
@@ -768,13 +768,13 @@ assert memory["frozen"][1] < memory["last layers"][1] < memory["full"][1]
 # %%
 from sklearn.metrics import f1_score
 
-num_labels, num_choices = hardware.by_profile(smoke=(100, 2), cpu=(300, 3), gpu=(500, 5))
+num_labels, num_choices = hardware.by_profile(smoke=(80, 2), cpu=(300, 3), gpu=(500, 5))
 few_epochs = hardware.by_profile(smoke=2, cpu=3, gpu=3)
 choices = [
     np.random.default_rng([seed, number]).permutation(len(train_ids))[:num_labels]
     for number in range(num_choices)
 ]
-few_count = hardware.by_profile(smoke=150, cpu=400, gpu=1000)
+few_count = hardware.by_profile(smoke=120, cpu=400, gpu=1000)
 few_val = val_ids[:few_count], val_labels[:few_count]
 scores, f1, times = {}, {}, {}
 
@@ -836,7 +836,7 @@ def vectors_of(ids):
     return logits_of(model, ids, pad).numpy()
 
 
-part = hardware.by_profile(smoke=1000, cpu=4000, gpu=20_000)
+part = hardware.by_profile(smoke=500, cpu=4000, gpu=20_000)
 train_vectors, val_vectors = vectors_of(train_ids[:part]), vectors_of(val_ids)
 label_counts = [count for count in (50, 100, 250, 500, 1000, 2000, 4000, 20_000) if count <= part]
 curves = {"frozen encoder": [], "TF-IDF": []}
