@@ -80,14 +80,7 @@ def train_tokenizer(texts, num_symbols, num_letters=150):
     num_letters: how many different letters and signs are kept, the most frequent ones.
     """
     tokenizer = _empty(models.WordPiece(unk_token=SPECIAL_TOKENS[UNKNOWN]))
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=num_symbols,
-        special_tokens=list(SPECIAL_TOKENS),
-        limit_alphabet=num_letters,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return _learn(tokenizer, trainers.WordPieceTrainer, texts, num_symbols, num_letters)
 
 
 def train_chinese_tokenizer(texts, num_symbols, num_letters=2500):
@@ -96,15 +89,21 @@ def train_chinese_tokenizer(texts, num_symbols, num_letters=2500):
     Characters that often stand together become one piece, as lesson 06 joins bytes. num_letters:
     how many different characters are kept, the most frequent ones.
     """
-    unknown = SPECIAL_TOKENS[UNKNOWN]
-    tokenizer = _empty(models.BPE(unk_token=unknown), chinese_apart=False)
-    trainer = trainers.BpeTrainer(
-        vocab_size=num_symbols,
-        special_tokens=list(SPECIAL_TOKENS),
-        limit_alphabet=num_letters,
-        show_progress=False,
+    tokenizer = _empty(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]), chinese_apart=False)
+    return _learn(tokenizer, trainers.BpeTrainer, texts, num_symbols, num_letters)
+
+
+def _learn(tokenizer, trainer, texts, num_symbols, num_letters):
+    """The tokenizer, trained on the texts."""
+    tokenizer.train_from_iterator(
+        texts,
+        trainer(
+            vocab_size=num_symbols,
+            special_tokens=list(SPECIAL_TOKENS),
+            limit_alphabet=num_letters,
+            show_progress=False,
+        ),
     )
-    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
