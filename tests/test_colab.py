@@ -57,7 +57,10 @@ FLOOR = {
 LARGE = {"torch": "2.11.0", "tensorflow": "2.20.0", "transformers": "5.15.0"}
 LINKED = ("accelerate", "peft", "scikit-learn", "tensorboard", "torch", "transformers")
 # What Colab lacks, or may lack, of what the course needs.
-LACKING = ("lightning-utilities", "markdown-it-py", "mdurl", "pooch", "rich", "torchmetrics")
+LACKING = (
+    *("lightning-utilities", "markdown-it-py", "mdurl", "pooch", "rich", "torchmetrics"),
+    *("babel", "sacrebleu", "colorama", "lxml", "portalocker", "tabulate"),
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Colab's machines run Linux")
 
