@@ -171,10 +171,13 @@ def forget_return(answer: str) -> str:
 
 
 def hand_back(answer: str) -> str:
-    """The answer of somebody who returns what was given; in a class, its last method does."""
+    """The answer of somebody who returns what was given; in a class, its last method does.
+
+    Where nothing was given but `self`, that.
+    """
     tree = ast.parse(answer)
     function = _last_function(tree)
-    given = [argument.arg for argument in function.args.args if argument.arg != "self"]
+    given = [argument.arg for argument in function.args.args if argument.arg != "self"] or ["self"]
     function.body = [ast.Return(ast.Name(given[0]))]
     return _changed(answer, tree)
 
