@@ -10,7 +10,7 @@ from course.running import report_page
 from course.running.lesson_run import LessonRun, run_lesson
 from course.running.measure import measure_lessons
 from course.running.run_display import Display, headline, make_console, table, went_well
-from course.small_machine import BINDERS_MEMORY_MB, use_one_core
+from course.small_machine import BINDERS_MEMORY_MB, BINDERS_SETTINGS, use_one_core
 
 
 def run(
@@ -80,6 +80,7 @@ def _run_and_report(chosen: list[Path], profile: str, runs_folder: Path, like_bi
     console = make_console()
     limit = BINDERS_MEMORY_MB if like_binder else None
     if like_binder:
+        os.environ.update(BINDERS_SETTINGS)  # for the kernels that are started from here
         cores = "one core" if use_one_core() else "all cores, since macOS ties nothing to one"
         console.print(f"As on Binder: at most {limit} MB of memory for a lesson; {cores}.")
     budgets = [results.budget(path.stem, profile).get("seconds") for path in chosen]

@@ -16,6 +16,10 @@ import psutil
 # Binder gives 2 GB. JupyterLab's server takes 0.1 GB of it (measured), and the rest is for what a
 # student opens beside the lesson.
 BINDERS_MEMORY_MB = 1500  # 10⁶ bytes
+BINDERS_SETTINGS = {  # `binder/start` sets them, and says why
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "8",
+    "MALLOC_MMAP_THRESHOLD_": "16777216",
+}
 GROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
 

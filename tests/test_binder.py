@@ -12,6 +12,7 @@ import pytest
 from lesson_runs import output_of
 
 from course import environment
+from course.small_machine import BINDERS_SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "binder" / "requirements.txt"
@@ -115,3 +116,8 @@ def test_post_build_adds_the_course_alone_and_quiet_settings(without_course, tmp
     added = [path.name for path in (tmp_path / "environment").glob("lib/*/site-packages/*")]
     assert len(added) == 3  # the two, and the file that leads to all other packages
     assert (home / ".jupyter/labconfig/default_setting_overrides.json").is_file()
+
+
+def test_a_program_there_starts_with_the_settings_of_a_small_machine():
+    command = [ROOT / "binder" / "start", "printenv", *BINDERS_SETTINGS]
+    assert output_of(command, ROOT).split() == list(BINDERS_SETTINGS.values())

@@ -179,7 +179,14 @@ def test_a_lesson_runs_in_an_empty_folder_away_from_a_persons_progress(root, mon
 def test_a_lesson_that_binder_would_end_fails(root, one_core, words, monkeypatch, capsys):
     monkeypatch.setattr(run_module, "use_one_core", lambda: one_core)
     monkeypatch.setattr(run_module, "BINDERS_MEMORY_MB", 350)
-    write_lesson(root, "01_mlp", "results.report('mlp.test_accuracy', 0.9631)")
+    monkeypatch.setattr(run_module, "BINDERS_SETTINGS", {"SETTING_OF_BINDER": "8"})
+    monkeypatch.setenv("SETTING_OF_BINDER", "")  # put back at the end
+    write_lesson(
+        root,
+        "01_mlp",
+        "import os; assert os.environ['SETTING_OF_BINDER'] == '8'",
+        "results.report('mlp.test_accuracy', 0.9631)",
+    )
     write_lesson(root, "02_large", "block = b'x' * 500_000_000\nimport time; time.sleep(5)")
     assert run([], "smoke", root=root, like_binder=True) == 1
     output = capsys.readouterr().out

@@ -15,7 +15,7 @@ def counted_vectors(tokens, num_symbols, num_channels):
     """A vector for each token, so that tokens with like neighbours have like vectors: [V, C].
 
     tokens: a long text, [N]. Each vector has the mean 0 and the standard deviation 1. What never
-    occurs gets random numbers. Needs memory for V² numbers, several times.
+    occurs gets random numbers. Needs memory for V² numbers.
     """
     surprises = more_than_by_chance(near_counts(tokens, num_symbols))
     left, strengths, _ = torch.svd_lowrank(surprises, num_channels, niter=2)
@@ -32,14 +32,16 @@ def near_counts(tokens, num_symbols):
     """How often each token stands within WINDOW tokens of each other one: [V, V], symmetric."""
     counts = torch.zeros(num_symbols**2)
     for distance in range(1, WINDOW + 1):
-        pairs = tokens[:-distance] * num_symbols + tokens[distance:]
-        counts += torch.bincount(pairs, minlength=num_symbols**2)
-    counts = counts.view(num_symbols, num_symbols)
-    return counts + counts.T
+        first, second = tokens[:-distance], tokens[distance:]
+        for pairs in (first * num_symbols + second, second * num_symbols + first):
+            counts.scatter_add_(0, pairs, torch.ones(len(pairs)))
+    return counts.view(num_symbols, num_symbols)
 
 
 def more_than_by_chance(counts):
-    """The positive part of log (count / count that chance would give): [V, V] → [V, V]."""
-    shares = counts.sum(dim=0) ** SMOOTHING
-    by_chance = counts.sum(dim=1, keepdim=True) * (shares / shares.sum())
-    return torch.where(counts > 0, counts / by_chance, 1.0).log_().clamp_(min=0)
+    """The positive part of log (count / count that chance would give), in their place: [V, V]."""
+    totals, shares = counts.sum(dim=1), counts.sum(dim=0) ** SMOOTHING
+    shares /= shares.sum()
+    for row, total in zip(counts, totals):  # one row at a time: no room for V² numbers more
+        row /= (total * shares).clamp_(min=1e-30)
+    return counts.log_().clamp_(min=0)
