@@ -253,8 +253,7 @@ assert torch.allclose(alone, among, atol=1e-5)
 # tokens so far, whatever it would have said itself, and is asked for the next one. This is called **teacher
 # forcing**. All T questions are asked at once; the causal mask hides the answers.
 #
-# Here is the loss of our colleague. PAD is no question, so `ignore_index` leaves it out. `train` below is the loop of
-# lesson 06; it can keep a copy of the model on the way.
+# Here is the loss of our colleague. PAD is no question, so `ignore_index` leaves it out.
 
 
 # %%
@@ -263,6 +262,11 @@ def loss_of_a_colleague(model, source, target):
     return functional.cross_entropy(logits.transpose(1, 2), target, ignore_index=PAD)
 
 
+# %% [markdown]
+# And the loop of lesson 06, which can keep a copy of the model on the way:
+
+
+# %%
 def train(model, loss_function, pairs, num_steps, rate, title, keep_at=0, num_points=5):
     """Train on batches of token pairs; returns a copy from after `keep_at` steps.
 
